@@ -1,0 +1,47 @@
+"""``g2m data``: Space Ranger folders to a paired dataset, and the phantom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from g2m_cli.commands.options import Seed
+from g2m_cli.console import say, show, track
+
+app = typer.Typer(help="Space Ranger folders to a paired dataset; a phantom kidney to try it on.", no_args_is_help=True)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder to write: study.toml, raw/, truth/.")],
+    preset: Annotated[str, typer.Option(help="tiny (seconds) or demo.")] = "demo",
+    seed: Seed = 0,
+    workers: Annotated[int, typer.Option(help="Sections drawn at the same time.")] = 2,
+) -> None:
+    """Write Space Ranger folders of an invented mouse kidney whose truth is known."""
+    from g2m_data import simulate_study
+
+    study = simulate_study(out, preset=preset, seed=seed, workers=workers, track=track)
+    say(f"wrote {study}; next: g2m data build {study} --out dataset")
+
+
+@app.command()
+def build(
+    study: Annotated[Path, typer.Argument(help="Study manifest (TOML).")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+) -> None:
+    """Pair expression and image of every sample in a study manifest."""
+    from g2m_data import build_dataset
+
+    build_dataset(study, out, track=track)
+    info(out)
+
+
+@app.command()
+def info(dataset: Annotated[Path, typer.Argument(help="A dataset folder.")]) -> None:
+    """Say what a dataset holds: samples, pairs, scale, genes."""
+    from g2m_data import describe_dataset
+
+    show(describe_dataset(dataset))

@@ -1,0 +1,102 @@
+"""embeddings.h5ad: the condition of every pair, written whole and read with a clear word when it does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from g2m_cli.errors import InputError
+
+if TYPE_CHECKING:
+    from anndata import AnnData
+
+
+def embed(dataset_folder: Path, model_folder: Path, out: Path, *, allow_missing_genes: bool = False) -> Path:
+    """Embed the expression of every pair of a dataset.
+
+    Parameters
+    ----------
+    dataset_folder, model_folder
+        The paired dataset, and an exported pair of encoders; genes are matched by name.
+    out
+        File to write (``.h5ad``): X = embedding; obs = the dataset's; obsm["spatial"]; uns["null_embedding"].
+    allow_missing_genes
+        Go on although the dataset has less than 95 % of the model's genes.
+
+    Raises
+    ------
+    InputError
+        If ``out`` exists, or genes are missing.
+    """
+    from g2m_data import open_dataset
+    from g2m_encoders import ContrastiveModel, embed_pairs
+
+    from g2m_cli.console import track
+    from g2m_cli.files import complete_or_absent
+    from g2m_cli.provenance import provenance
+
+    dataset = open_dataset(dataset_folder)
+    model = ContrastiveModel.from_pretrained(model_folder)
+    parents = {"dataset": dataset.manifest["id"], "encoders": model_id(model_folder)}
+    with complete_or_absent(out) as partial:
+        record = provenance("embeddings", {"allow_missing_genes": allow_missing_genes}, parents)
+        embeddings = embed_pairs(model, dataset, track=track, allow_missing_genes=allow_missing_genes)
+        embeddings.uns["provenance"] = _plain(record)
+        embeddings.write_h5ad(partial)
+    return out
+
+
+def read_embeddings(path: Path) -> AnnData:
+    """Read an embeddings file.
+
+    Raises
+    ------
+    InputError
+        If it is absent, damaged, or not an embeddings file.
+    """
+    import anndata
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; `g2m encoders embed` writes it")
+    try:
+        embeddings = anndata.read_h5ad(path)
+    except (OSError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: not a readable .h5ad file ({str(error).splitlines()[0]}); run `g2m encoders embed` again") from None
+    missing = [key for key in ("null_embedding", "provenance") if key not in embeddings.uns]
+    if missing:
+        raise InputError(f"{path}: lacks uns[{missing[0]!r}], so it is not an embeddings file of `g2m encoders embed`")
+    return embeddings
+
+
+def rows_of(embeddings: AnnData, pairs: Sequence[str], path: Path) -> NDArray[np.int64]:
+    """Find the embedding of each pair.
+
+    Raises
+    ------
+    InputError
+        If some pairs have none.
+    """
+    rows = embeddings.obs_names.get_indexer(list(pairs))
+    if (rows < 0).any():
+        first = list(pairs)[int(np.argmax(rows < 0))]
+        raise InputError(f"{path}: no embedding for {(rows < 0).sum()} of {len(rows)} pairs (the first is {first}); embed this very dataset")
+    return np.asarray(rows, np.int64)
+
+
+def model_id(folder: Path) -> str:
+    """Give the id of an exported model, from its run's provenance; ``unknown`` for a model from elsewhere."""
+    from g2m_cli.provenance import read_provenance
+
+    record = read_provenance(folder) or read_provenance(folder.parent)
+    return str(record["id"]) if record else "unknown"
+
+
+def _plain(value: Any) -> Any:
+    """Make nested data fit for HDF5: no None, no lists of mixed types, no slashes in keys."""
+    if isinstance(value, dict):
+        return {str(key).replace("/", "|"): _plain(item) for key, item in value.items() if item is not None}
+    return value if isinstance(value, (str, int, float, bool)) else str(value)

@@ -1,0 +1,77 @@
+"""A training run's folder: one process at a time, one set of settings, resumable."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from g2m_cli.errors import InputError
+from g2m_cli.files import write_json
+from g2m_cli.provenance import FILE, read_provenance
+
+
+def is_complete(run: Path) -> bool:
+    """Whether training in this folder has ended and exported its model."""
+    return (run / "model").is_dir()
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Hold a run folder for this process; the lock goes with the process, however it ends.
+
+    Raises
+    ------
+    InputError
+        If another process is at work in it.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / ".lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise InputError(f"{run}: process {lock.read().strip()} is at work here; wait for it, or stop it") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def claim(run: Path, record: Mapping[str, Any]) -> None:
+    """Write a run's provenance, or check that the folder already holds this very run.
+
+    What may differ on a resumed run is how it is watched (``settings.loop``), not what is learned.
+
+    Raises
+    ------
+    InputError
+        Names the settings and parents in which the folder's run differs.
+    """
+    existing = read_provenance(run)
+    if existing is not None and existing["id"] != record["id"]:
+        raise InputError(
+            f"{run} holds another run ({'; '.join(_differences(existing, record))}); "
+            "name another --out, or give its settings to resume it"
+        )
+    if existing is None:
+        write_json(run / FILE, record)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    before, after = _flatten(old["settings"]) | old["parents"], _flatten(new["settings"]) | new["parents"]
+    changed = [key for key in after.keys() | before.keys() if before.get(key) != after.get(key)]
+    return [f"{key}: {before.get(key)} there, {after.get(key)} now" for key in sorted(changed)[:3]]
+
+
+def _flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        entries = value.items()
+    elif isinstance(value, list):
+        entries = [(str(index), item) for index, item in enumerate(value)]  # type: ignore[assignment]
+    else:
+        return {prefix.rstrip("."): value}
+    return {key: leaf for name, item in entries for key, leaf in _flatten(item, f"{prefix}{name}.").items()}

@@ -1,0 +1,188 @@
+"""Settings of a command: a preset, then a TOML file, then ``--set key=value``; unknown keys are refused."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from g2m_cli.errors import InputError
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopSettings:
+    """How a run is watched and kept; nothing here changes what is learned."""
+
+    log_images: int = 0
+    """Images between two rows of metrics.jsonl; 0 writes one at every step."""
+    checkpoint_minutes: float = 5.0
+    """Minutes between checkpoints."""
+    checkpoint_images: int = 0
+    """Images between checkpoints; 0 leaves it to the clock."""
+    evaluate_images: int = 0
+    """Images between evaluations on the validation pairs; 0 evaluates at the end only."""
+    sample_images: int = 0
+    """Images between sheets of generated samples; 0 draws one at the end only."""
+    keep_checkpoints: int = 2
+    """How many checkpoints are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSettings(Generic[S]):
+    """Everything that decides a training run."""
+
+    model: S
+    loop: LoopSettings = field(default_factory=LoopSettings)
+    seed: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the settings as they are written to settings.json: the model's keys, ``loop`` and ``seed``."""
+        return {**asdict(self.model), "loop": asdict(self.loop), "seed": self.seed}  # type: ignore[call-overload]
+
+
+def resolve(
+    presets: Mapping[str, S],
+    preset: str,
+    *,
+    config: Path | None = None,
+    overrides: Sequence[str] = (),
+    seed: int = 0,
+    loop: LoopSettings | None = None,
+) -> RunSettings[S]:
+    """Resolve a command's settings.
+
+    Parameters
+    ----------
+    presets
+        The package's preset table.
+    preset
+        Name of the row to start from.
+    config
+        TOML file whose keys replace the preset's; a ``[loop]`` table sets the loop.
+    overrides
+        ``key=value`` with dotted keys, values as in TOML (bare words are strings), applied last.
+    seed
+        Seed of the run, unless the file or an override gives one.
+    loop
+        Loop settings to start from.
+
+    Raises
+    ------
+    InputError
+        For an unknown preset or key (with the nearest valid name), or a value of the wrong type.
+    """
+    if preset not in presets:
+        raise InputError(f"no preset {preset!r}{_nearest(preset, list(presets))}; there are: {', '.join(presets)}")
+    row = presets[preset]
+    values: dict[str, Any] = {**asdict(row), "loop": asdict(loop or LoopSettings()), "seed": seed}  # type: ignore[call-overload]
+    if config is not None:
+        _merge(values, _read_toml(config), where=str(config), prefix="")
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator:
+            raise InputError(f"--set {override}: expected key=value, for example --set batch_size=64")
+        _assign(values, key.strip(), _parse(text.strip()), where=f"--set {override}")
+    loop_values, seed_value = values.pop("loop"), values.pop("seed")
+    return RunSettings(
+        model=build(type(row), values), loop=build(LoopSettings, loop_values), seed=build(int, seed_value, "seed")
+    )
+
+
+def build(cls: type[S], values: Any, where: str = "settings") -> S:
+    """Build a settings dataclass from plain values, with every type checked.
+
+    Raises
+    ------
+    InputError
+        Names the first field whose value does not fit.
+    """
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+    try:
+        adapter: TypeAdapter[S]
+        if is_dataclass(cls):
+            adapter = TypeAdapter(cls)
+        else:
+            adapter = TypeAdapter(cls, config=ConfigDict(strict=True))
+        return adapter.validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or where
+        raise InputError(f"setting {key} = {first['input']!r}: {first['msg'].lower()}") from None
+
+
+def describe(settings: Any, prefix: str = "") -> list[str]:
+    """List settings as ``key = value`` lines, nested keys dotted."""
+    lines = []
+    for entry in fields(settings):
+        value = getattr(settings, entry.name)
+        if is_dataclass(value):
+            lines += describe(value, f"{prefix}{entry.name}.")
+        elif isinstance(value, tuple) and value and is_dataclass(value[0]):
+            for index, item in enumerate(value):
+                lines += describe(item, f"{prefix}{entry.name}.{index}.")
+        else:
+            lines.append(f"{prefix}{entry.name} = {value!r}")
+    return lines
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such settings file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid TOML ({error})") from None
+
+
+def _parse(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return {"none": None, "true": True, "false": False}.get(text.lower(), text)
+
+
+def _merge(values: dict[str, Any], update: Mapping[str, Any], *, where: str, prefix: str) -> None:
+    for key, value in update.items():
+        current = values.get(key)
+        if isinstance(value, Mapping) and isinstance(current, dict):
+            _merge(current, value, where=where, prefix=f"{prefix}{key}.")
+        elif key not in values:
+            raise InputError(f"{where}: unknown setting {prefix}{key}{_nearest(key, list(values))}")
+        else:
+            values[key] = value
+
+
+def _assign(values: dict[str, Any], dotted: str, value: Any, *, where: str) -> None:
+    *parents, last = dotted.split(".")
+    at: Any = values
+    for depth, part in enumerate(parents):
+        at = _child(at, part, where, ".".join(parents[:depth]))
+    if isinstance(at, (list, tuple)):
+        raise InputError(f"{where}: name a field of {dotted}, or give the whole list in a --config file")
+    if not isinstance(at, dict) or last not in at:
+        options = list(at) if isinstance(at, dict) else []
+        raise InputError(f"{where}: unknown setting {dotted}{_nearest(last, options, parents)}")
+    at[last] = value
+
+
+def _child(at: Any, part: str, where: str, path: str) -> Any:
+    if isinstance(at, (list, tuple)):
+        if part.isdigit() and int(part) < len(at):
+            return at[int(part)]
+        raise InputError(f"{where}: {path} has entries 0 to {len(at) - 1}, not {part!r}")
+    if isinstance(at, dict) and part in at:
+        return at[part]
+    raise InputError(f"{where}: unknown setting {part}{_nearest(part, list(at) if isinstance(at, dict) else [])}")
+
+
+def _nearest(name: str, options: Sequence[str], parents: Sequence[str] = ()) -> str:
+    close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {'.'.join([*parents, close[0]])}?"
+    return f"; valid here: {', '.join(options)}" if options else ""

@@ -1,0 +1,204 @@
+"""The two training stages, composed from the libraries: encoders, then StyleGAN-G."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from g2m_cli.console import say
+from g2m_cli.errors import InputError
+from g2m_cli.files import complete_or_absent
+from g2m_cli.provenance import provenance, read_provenance
+from g2m_cli.run_folder import claim, is_complete, locked
+from g2m_cli.settings import RunSettings
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+    from g2m_data import PairedDataset
+    from g2m_encoders import EncoderSettings
+    from g2m_gan import GanSettings
+
+    from g2m_cli.task import Task
+
+_VALIDATION_PAIRS = 512
+
+
+def train_encoders(
+    dataset_folder: Path, run: Path, settings: RunSettings[EncoderSettings], *, precision: str = "no", trackers: str = "tensorboard"
+) -> Path:
+    """Train expression and image encoder (paper, Method, Phase 1) and give the folder of the exported model.
+
+    Running it again resumes; a finished run is left alone.
+
+    Raises
+    ------
+    InputError
+        If the folder holds another run, another process is at work in it, or there are no training pairs.
+    """
+    from g2m_data import open_dataset
+    from g2m_encoders import ContrastiveModel, ContrastiveTask
+
+    from g2m_cli.fit import Plan, fit
+    from g2m_cli.pairs import TrainingPairs
+
+    dataset = open_dataset(dataset_folder)
+    record = provenance("encoders", learned(settings), {"dataset": dataset.manifest["id"]})
+    with run_in(run, record, trackers, precision) as (accelerator, finished):
+        if finished:
+            return run / "model"
+        train_rows, held_out = split_rows(dataset)
+        if settings.model.max_pairs is not None and len(train_rows) > settings.model.max_pairs:
+            chosen = np.random.default_rng(settings.seed).choice(len(train_rows), settings.model.max_pairs, replace=False)
+            train_rows = train_rows[np.sort(chosen)]
+        check_batch(settings.model.batch_size, len(train_rows), dataset_folder)
+        task = ContrastiveTask(settings.model, seeded(settings.seed, lambda: ContrastiveModel.build(settings.model, dataset.genes)))
+        plan = Plan(
+            stage="contrastive",
+            pairs=TrainingPairs(dataset, accelerator.device, rows=train_rows, expression=True),
+            validation=TrainingPairs(dataset, accelerator.device, rows=held_out, expression=True) if len(held_out) else None,
+            total_images=settings.model.total_images,
+            batch_size=settings.model.batch_size,
+            seed=settings.seed,
+            loop=settings.loop,
+        )
+        fit(task, plan, run, accelerator)
+        export(task, run / "model", accelerator)
+    return run / "model"
+
+
+def train_gan(
+    dataset_folder: Path,
+    embeddings_file: Path,
+    encoder_folder: Path,
+    run: Path,
+    settings: RunSettings[GanSettings],
+    *,
+    precision: str = "no",
+    trackers: str = "tensorboard",
+) -> Path:
+    """Train StyleGAN-G (paper, Method, Phase 2) through all its resolutions; give the folder of the exported model.
+
+    Running it again resumes; a finished run is left alone.
+
+    Raises
+    ------
+    InputError
+        If embeddings and dataset do not belong together, the folder holds another run, or another process is at work in it.
+    """
+    import torch
+    from g2m_data import open_dataset
+    from g2m_encoders import ContrastiveModel
+
+    from g2m_cli.embeddings import read_embeddings, rows_of
+    from g2m_cli.fit import Plan, fit
+    from g2m_cli.pairs import TrainingPairs
+    from g2m_gan import stages
+
+    dataset = open_dataset(dataset_folder)
+    embeddings = read_embeddings(embeddings_file)
+    encoder_record = read_provenance(encoder_folder) or {"id": "none"}
+    parents = {"dataset": dataset.manifest["id"], "embeddings": embeddings.uns["provenance"]["id"], "encoders": encoder_record["id"]}
+    record = provenance("gan", learned(settings), parents)
+    with run_in(run, record, trackers, precision) as (accelerator, finished):
+        if finished:
+            return run / "model"
+        conditions = np.asarray(embeddings.X, np.float32)[rows_of(embeddings, dataset.obs.index, embeddings_file)]
+        train_rows, held_out = split_rows(dataset)
+        check_batch(settings.model.batch_size, len(train_rows), dataset_folder)
+        encoder = ContrastiveModel.from_pretrained(encoder_folder).to(accelerator.device).eval().requires_grad_(False)
+        features = feature_network(settings.model, encoder).to(accelerator.device)
+        pairs = TrainingPairs(dataset, accelerator.device, rows=train_rows, embedding=conditions)
+        validation = TrainingPairs(dataset, accelerator.device, rows=held_out, embedding=conditions) if len(held_out) else None
+        previews = torch.from_numpy(conditions[held_out if len(held_out) else train_rows][:16]).to(accelerator.device)
+        task: Any = None
+        for task, stage in seeded(settings.seed, lambda: stages(settings.model, conditions.shape[1], features, encoder.embed_image)):
+            plan = Plan(
+                stage=f"{stage.resolution}px",
+                pairs=pairs,
+                validation=validation,
+                total_images=stage.total_images,
+                batch_size=settings.model.batch_size,
+                seed=settings.seed,
+                loop=settings.loop,
+                previews=previews,
+            )
+            fit(task, plan, run, accelerator)
+        export(task, run / "model", accelerator)
+    return run / "model"
+
+
+class run_in:  # noqa: N801 - used like a function: `with run_in(run, …) as (accelerator, finished)`
+    """Claim and lock a run folder, and start Accelerate with its trackers."""
+
+    def __init__(self, run: Path, record: dict[str, Any], trackers: str, precision: str) -> None:
+        self.run, self.record, self.trackers, self.precision = run, record, trackers, precision
+
+    def __enter__(self) -> tuple[Accelerator, bool]:
+        from accelerate import Accelerator
+
+        log_with = None if self.trackers == "none" else self.trackers.split(",")
+        self.accelerator = Accelerator(mixed_precision=self.precision, log_with=log_with, project_dir=self.run)
+        self._lock = locked(self.run) if self.accelerator.is_main_process else None
+        if self._lock is not None:
+            self._lock.__enter__()
+            claim(self.run, self.record)
+        finished = is_complete(self.run)
+        self.accelerator.wait_for_everyone()
+        if finished:
+            say(f"{self.run}: complete already")
+        else:
+            self.accelerator.init_trackers("tensorboard")
+        return self.accelerator, finished
+
+    def __exit__(self, *error: Any) -> None:
+        self.accelerator.end_training()
+        if self._lock is not None:
+            self._lock.__exit__(*error)
+
+
+def export(task: Task, folder: Path, accelerator: Accelerator) -> None:
+    """Write the model once, complete or not at all."""
+    if accelerator.is_main_process:
+        with complete_or_absent(folder) as partial:
+            task.export(partial)
+    accelerator.wait_for_everyone()
+
+
+def learned(settings: RunSettings[Any]) -> dict[str, Any]:
+    """Give the settings that decide what is learned: all but how the run is watched."""
+    return {key: value for key, value in settings.to_dict().items() if key != "loop"}
+
+
+def split_rows(dataset: PairedDataset) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
+    """Give the rows of training pairs, and a fixed draw of validation pairs (other sections: windows of one overlap)."""
+    split = dataset.obs["split"].to_numpy()
+    train, validation = np.flatnonzero(split == "train"), np.flatnonzero(split == "validation")
+    if len(validation) > _VALIDATION_PAIRS:
+        validation = np.sort(np.random.default_rng(0).choice(validation, _VALIDATION_PAIRS, replace=False))
+    return train, validation
+
+
+def check_batch(batch_size: int, pairs: int, dataset_folder: Path) -> None:
+    """Refuse a batch larger than the training set.
+
+    Raises
+    ------
+    InputError
+        Says how many training pairs there are.
+    """
+    if pairs == 0:
+        raise InputError(f'{dataset_folder}: no training pairs; give at least one sample split = "train" in the manifest')
+    if batch_size > pairs:
+        raise InputError(f"{dataset_folder}: {pairs} training pairs are fewer than one batch; add --set batch_size={pairs}")
+
+
+def seeded(seed: int, construct: Callable[[], Any]) -> Any:
+    """Construct modules with weights drawn from a seed, leaving the global generator as it was."""
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return construct()

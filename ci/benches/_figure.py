@@ -1,0 +1,76 @@
+"""A measured figure, its bound, and a process measured from outside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Figure:
+    name: str
+    value: float
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @property
+    def met(self) -> bool | None:
+        if self.at_least is None and self.at_most is None:
+            return None
+        return (self.at_least is None or self.value >= self.at_least) and (
+            self.at_most is None or self.value <= self.at_most
+        )
+
+    @property
+    def bound(self) -> str:
+        low = "" if self.at_least is None else f">= {self.at_least:g}"
+        high = "" if self.at_most is None else f"<= {self.at_most:g}"
+        return f"{low} {high}".strip()
+
+    def to_dict(self) -> dict[str, object]:
+        return {"name": self.name, "value": self.value, "unit": self.unit, "bound": self.bound, "met": self.met}
+
+
+@dataclass(frozen=True)
+class Run:
+    seconds: float
+    peak_gib: float
+    code: int
+
+
+def run_measured(command: list[str], log: Path) -> Run:
+    """Run a command; wall seconds and the peak resident memory of it and all its children together."""
+    began = time.monotonic()
+    with log.open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, _tree_kib(process.pid))
+            time.sleep(0.2)
+    return Run(time.monotonic() - began, peak / 2**20, process.returncode)
+
+
+def _tree_kib(root: int) -> int:
+    parents: dict[int, int] = {}
+    sizes: dict[int, int] = {}
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            stat = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+            # shared pages are divided among the processes that map them
+            rollup = Path(f"/proc/{entry}/smaps_rollup").read_text() if int(entry) == root or int(stat[1]) > 1 else ""
+        except (OSError, ProcessLookupError):
+            continue
+        parents[int(entry)] = int(stat[1])
+        sizes[int(entry)] = next((int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")), 0)
+    total, frontier = 0, [root]
+    while frontier:
+        pid = frontier.pop()
+        total += sizes.get(pid, 0)
+        frontier += [child for child, parent in parents.items() if parent == pid]
+    return total
