@@ -1,0 +1,54 @@
+"""Progressive growing as a sequence of tasks, each made when it is first asked for."""
+
+from collections.abc import Sequence
+from typing import overload
+
+from torch import nn
+
+from g2m_gan.config import GanSettings
+from g2m_gan.task import GanTask, Guide
+
+
+class Stages(Sequence[GanTask]):
+    """The stages' tasks. Task i + 1 is built, on first access, from the averaged generator task i then has.
+
+    A loop runs them in turn. To resume a run that stopped in a later stage, load the earlier stage's last state into
+    its task, ask for the next task and load that one's state: the second state holds all weights, so the first is only
+    needed for the task to be buildable.
+    """
+
+    def __init__(
+        self, settings: GanSettings, condition_dim: int, feature_network: nn.Module, guide: Guide | None
+    ) -> None:
+        self._settings = settings
+        self._tasks = [GanTask.build(settings, condition_dim, feature_network, guide)]
+
+    def __len__(self) -> int:
+        return len(self._settings.stages)
+
+    @overload
+    def __getitem__(self, index: int) -> GanTask: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[GanTask]: ...
+    def __getitem__(self, index: int | slice) -> GanTask | list[GanTask]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        position = range(len(self))[index]
+        while len(self._tasks) <= position:
+            self._tasks.append(GanTask.from_previous(self._tasks[-1]))
+        return self._tasks[position]
+
+
+def stages(settings: GanSettings, condition_dim: int, feature_network: nn.Module, guide: Guide | None) -> Stages:
+    """Give the tasks of all stages (paper A2: 64 px, then 128 px with the layers up to 64 px fixed).
+
+    Parameters
+    ----------
+    condition_dim
+        Length of the expression embedding.
+    feature_network
+        Frozen network of the discriminator: images (n, 3, h, w) in [-1, 1] to feature maps or token sequences.
+    guide
+        Phase-1 image encoder: images in [-1, 1] to unit vectors in the conditions' space; None without guidance.
+    """
+    return Stages(settings, condition_dim, feature_network, guide)
