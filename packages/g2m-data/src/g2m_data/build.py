@@ -1,0 +1,207 @@
+"""From a study manifest to a dataset folder."""
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from g2m_data.count_store import store_path, write_counts
+from g2m_data.errors import InputError
+from g2m_data.image_store import create_pixels, write_image
+from g2m_data.lattice import Lattice, fit_lattice
+from g2m_data.manifest import Manifest, SampleEntry, read_manifest
+from g2m_data.panel import check_panel, common_genes, hash_genes, read_gene_file
+from g2m_data.progress import Track, silent
+from g2m_data.provenance import FORMAT, hash_inputs, input_files, make_id, resolve_settings, software
+from g2m_data.resample import Resampling, normalise_slide, resample_slide
+from g2m_data.scale import decide_scale
+from g2m_data.slide import Slide, open_slide
+from g2m_data.spaceranger.layout import Layout, find_layout
+from g2m_data.spaceranger.matrix import read_features
+from g2m_data.spaceranger.section import Section, read_section
+from g2m_data.windows import BinGrid, enumerate_windows, window_totals
+
+
+def build_dataset(manifest: Path, out: Path, *, overwrite: bool = False, track: Track = silent) -> None:
+    """Build a paired dataset from a study manifest.
+
+    Parameters
+    ----------
+    manifest
+        TOML file.
+    out
+        Folder to create. It appears when it is complete and not before.
+    overwrite
+        Replace `out` if it is a dataset already.
+    track
+        Shows progress; signature of :func:`rich.progress.track`.
+
+    Raises
+    ------
+    InputError
+        For whatever is wrong with the manifest or the files it names; nothing is left behind.
+    """
+    study, out = read_manifest(Path(manifest)), Path(out)
+    if out.exists() and not overwrite:
+        raise InputError(f"{out}: exists already; remove it, choose another folder, or ask for it to be overwritten")
+    if out.exists() and not (out / "dataset.json").is_file():
+        raise InputError(f"{out}: exists and is not a dataset; choose another folder")
+
+    layouts = {sample.id: find_layout(sample.spaceranger, sample.platform) for sample in study.samples}
+    genes = _choose_panel(study, layouts)
+    settings, inputs = resolve_settings(study), hash_inputs(input_files(study))
+    with _temporary_sibling(out) as folder:
+        samples = {
+            sample.id: _build_sample(study, sample, layouts[sample.id], genes, folder / "samples" / sample.id, track)
+            for sample in study.samples
+        }
+        if study.truth_folder is not None:
+            shutil.copytree(study.truth_folder, folder / "truth")
+        (folder / "genes.txt").write_text("\n".join(genes) + "\n", encoding="utf-8")
+        content = {
+            "format": FORMAT,
+            "id": make_id(settings, inputs),
+            "study": study.study.name,
+            "genes": len(genes),
+            "gene_hash": hash_genes(genes),
+            "view": asdict(study.view),
+            "patch": asdict(study.patch),
+            "samples": samples,
+            "provenance": {"settings": settings, "inputs": inputs, "versions": software()},
+        }
+        (folder / "dataset.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _choose_panel(study: Manifest, layouts: dict[str, Layout]) -> list[str]:
+    listed = {layout.matrix: read_features(layout.matrix).genes for layout in layouts.values()}
+    if study.gene_file is None:
+        return common_genes(listed)
+    panel = read_gene_file(study.gene_file)
+    for matrix, genes in listed.items():
+        check_panel(panel, genes, study.gene_file, matrix)
+    return panel
+
+
+def _build_sample(
+    study: Manifest, sample: SampleEntry, layout: Layout, genes: list[str], folder: Path, track: Track
+) -> dict[str, Any]:
+    """Write one section's counts and slide; returns what `dataset.json` says about it."""
+    section = read_section(layout, genes)
+    lattice = fit_lattice(section.array, section.xy)
+    scale = decide_scale(sample, layout.is_hd, lattice, section.scalefactors, layout.positions)
+    slide = open_slide(sample.image)
+    _check_extent(slide, section, sample, layout)
+
+    pixels_per_patch = study.patch.pixels
+    plan = Resampling.plan(slide.height, slide.width, scale.mpp, scale.spot_um, pixels_per_patch)
+    centres, totals = _default_pairs(study, section, layout)
+    inside = plan.inside(plan.corners(section.xy[centres], pixels_per_patch), pixels_per_patch)
+    if not inside.any():
+        reason = (
+            "no window of bins lies wholly under tissue"
+            if not len(centres)
+            else "every patch lies partly outside the slide"
+        )
+        raise InputError(f"{layout.positions}: sample {sample.id!r} gives no pairs, because {reason}")
+    target = float(np.median(totals[inside]))
+    if target <= 0:
+        raise InputError(f"{layout.matrix}: sample {sample.id!r} has no counts in most of its pairs")
+
+    write_counts(store_path(folder, scale.platform), section, genes)
+    pixels = create_pixels(folder, plan.height, plan.width)
+    resample_slide(slide, plan, pixels, track=track, description=f"{sample.id}: slide")
+    if study.patch.stain == "macenko":
+        try:
+            normalise_slide(pixels)
+        except InputError as error:
+            raise InputError(
+                f'{sample.image}: {error}; is this the section\'s H&E slide? Or set stain = "none"'
+            ) from None
+    write_image(folder, pixels, scale.spot_um / pixels_per_patch)
+    return {
+        "platform": scale.platform,
+        "split": sample.split,
+        "spots": int(inside.sum()),
+        "mpp": scale.mpp,
+        "mpp_source": scale.source,
+        "patch_um": scale.spot_um,
+        "library_size_target": target,
+        "slide": {"height": plan.height, "width": plan.width, "scale": plan.scale},
+        "lattice": _describe_lattice(lattice),
+        "dropped": int((~inside).sum()),
+        "genes_missing": len(section.genes_missing),
+        "notes": [*scale.notes, *_notes(section, layout, inside)],
+    }
+
+
+def _default_pairs(study: Manifest, section: Section, layout: Layout) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row of each pair's centre in the section, and the pair's total counts, in the manifest's view."""
+    totals = np.asarray(section.counts.sum(axis=1)).astype(np.int64)
+    if not layout.is_hd:
+        return np.arange(len(totals)), totals
+    grid = BinGrid.from_array(section.array)
+    centres = enumerate_windows(grid, study.view)
+    return centres, window_totals(grid, totals, centres, study.view.window_bins)
+
+
+def _check_extent(slide: Slide, section: Section, sample: SampleEntry, layout: Layout) -> None:
+    low, high = section.xy.min(axis=0), section.xy.max(axis=0)
+    if (low < -0.5).any() or high[0] > slide.width - 0.5 or high[1] > slide.height - 0.5:
+        raise InputError(
+            f"{sample.image}: the slide has {slide.width} x {slide.height} pixels (width x height), but {layout.positions} places spots "
+            f"from ({low[0]:.0f}, {low[1]:.0f}) to ({high[0]:.0f}, {high[1]:.0f}); give the full-resolution image that Space Ranger was run with"
+        )
+
+
+def _describe_lattice(lattice: Lattice | None) -> dict[str, Any] | None:
+    if lattice is None:
+        return None
+    return {
+        "pitch_px": lattice.pitch_px,
+        "rotation_deg": lattice.rotation_deg,
+        "flip_rows": lattice.flip_rows,
+        "flip_cols": lattice.flip_cols,
+        "residual_px": lattice.residual_px,
+        "outliers": lattice.outliers,
+    }
+
+
+def _notes(section: Section, layout: Layout, inside: NDArray[np.bool_]) -> Iterator[str]:
+    if section.genes_missing:
+        yield f"{len(section.genes_missing)} genes of the panel are not in {layout.matrix.name} and count as zero"
+    if section.n_without_counts:
+        kind = (
+            "bins under tissue have no counts"
+            if layout.is_hd
+            else "spots under tissue are not in the matrix and were left out"
+        )
+        yield f"{section.n_without_counts} {kind}"
+    if not inside.all():
+        yield f"{(~inside).sum()} patches lie partly outside the slide and were left out"
+
+
+@contextmanager
+def _temporary_sibling(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that takes its place when the block ends well, and vanishes when it does not."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = out.with_name(f".{out.name}.building-{os.getpid()}")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        (folder / "samples").mkdir(parents=True)
+        yield folder
+        if out.exists():
+            old = out.with_name(f".{out.name}.replaced-{os.getpid()}")
+            out.rename(old)
+            folder.rename(out)
+            shutil.rmtree(old)
+        else:
+            folder.rename(out)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

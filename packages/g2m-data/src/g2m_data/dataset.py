@@ -1,0 +1,211 @@
+"""The paired dataset: one interface over all sections of a study."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from g2m_data.errors import InputError
+from g2m_data.manifest import SPLITS, View
+from g2m_data.pairs import SamplePairs
+from g2m_data.provenance import FORMAT
+
+Indices = Sequence[int] | NDArray[np.integer] | slice
+
+
+def open_dataset(
+    path: Path, split: str | None = None, samples: Sequence[str] | None = None, *, view: View | None = None
+) -> "PairedDataset":
+    """Open a dataset that :func:`~g2m_data.build.build_dataset` wrote.
+
+    Parameters
+    ----------
+    path
+        Its folder.
+    split
+        Only sections of this split: ``train``, ``validation`` or ``test``.
+    samples
+        Only these sections.
+    view
+        Windows of Visium HD bins other than the manifest's. The library size that counts are scaled to stays what it was.
+
+    Raises
+    ------
+    InputError
+        If there is no dataset, or no section is left.
+    """
+    path = Path(path)
+    manifest = _read_manifest(path)
+    chosen = list(manifest["samples"])
+    if split is not None:
+        if split not in SPLITS:
+            raise InputError(f"unknown split {split!r}: expected one of {', '.join(SPLITS)}")
+        chosen = [sample for sample in chosen if manifest["samples"][sample]["split"] == split]
+    if samples is not None:
+        unknown = [sample for sample in samples if sample not in manifest["samples"]]
+        if unknown:
+            raise InputError(f"{path}: has no sample {unknown[0]!r}, only {', '.join(manifest['samples'])}")
+        chosen = [sample for sample in chosen if sample in samples]
+    if not chosen:
+        raise InputError(f"{path}: no section is left of split {split!r} and samples {samples}")
+    return PairedDataset(path, manifest, chosen, view or View(**manifest["view"]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatasetDescription:
+    """What `g2m data info` shows."""
+
+    study: str
+    id: str
+    genes: int
+    gene_hash: str
+    view: View
+    patch_px: int
+    samples: pd.DataFrame
+    """One row a section: platform, split, pairs, mpp, patch_um, library_size_target, slide (size), dropped, genes_missing, notes."""
+
+
+class PairedDataset:
+    """Pairs of gene expression and image patch; made by :func:`open_dataset`."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any], samples: Sequence[str], view: View) -> None:
+        self.path = path
+        self.manifest = manifest
+        """The contents of `dataset.json`."""
+        self.view = view
+        self.patch_px: int = manifest["patch"]["pixels"]
+        """Pixels along a patch's side."""
+        self.genes = (path / "genes.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        """The panel, in its saved order."""
+        self._pairs = {
+            sample: SamplePairs(sample, path / "samples" / sample, manifest["samples"][sample], view, self.patch_px)
+            for sample in samples
+        }
+        self.obs = pd.concat([pairs.obs for pairs in self._pairs.values()])
+        """Indexed by `<sample>:<barcode>`: sample, split, platform, array_row, array_col, x, y (full-resolution pixels), total_counts."""
+        for column in ("sample", "split", "platform"):
+            self.obs[column] = pd.Categorical(self.obs[column], categories=list(dict.fromkeys(self.obs[column])))
+        self.corners: NDArray[np.int32] = np.concatenate([pairs.corners for pairs in self._pairs.values()])
+        """int32 (n, 2): top-left (row, column) of each patch in its resampled slide."""
+        self._first = np.concatenate([[0], np.cumsum([len(pairs) for pairs in self._pairs.values()])])
+
+    def __len__(self) -> int:
+        return int(self._first[-1])
+
+    @property
+    def samples(self) -> list[str]:
+        """Ids of the sections in it."""
+        return list(self._pairs)
+
+    def expression(self, indices: Indices) -> NDArray[np.float32]:
+        """Expression of some pairs, float32 (n, gene).
+
+        Counts scaled to the section's stored library size (the median over its pairs in the manifest's view), then the natural log1p
+        (paper, Data). Computed on demand.
+        """
+        index = self._resolve(indices)
+        out = np.empty((len(index), len(self.genes)), dtype=np.float32)
+        for pairs, here, within in self._by_sample(index):
+            if len(here) == len(index):
+                pairs.expression(within, out)
+            else:
+                part = np.empty((len(here), len(self.genes)), dtype=np.float32)
+                pairs.expression(within, part)
+                out[here] = part
+        return out
+
+    def patches(self, indices: Indices) -> NDArray[np.uint8]:
+        """Image patches of some pairs, uint8 (n, px, px, 3): slices of the resampled slide."""
+        index = self._resolve(indices)
+        out = np.empty((len(index), self.patch_px, self.patch_px, 3), dtype=np.uint8)
+        for pairs, here, within in self._by_sample(index):
+            part = np.empty((len(here), *out.shape[1:]), dtype=np.uint8)
+            pairs.patches(within, part)
+            out[here] = part
+        return out
+
+    def slide(self, sample: str) -> NDArray[np.uint8]:
+        """The resampled, stain-normalised slide of a section, uint8 (height, width, 3), memory-mapped and read-only."""
+        if sample not in self._pairs:
+            raise InputError(f"{self.path}: no sample {sample!r} is open, only {', '.join(self._pairs)}")
+        return self._pairs[sample].slide
+
+    def truth(self) -> pd.DataFrame | None:
+        """The known truth of a simulated study at every pair: region, purity, one column a factor; None for a real one.
+
+        Each is averaged over the pair's patch. Aligned with `obs`; not-a-number where a section has no truth.
+        """
+        folder = self.path / "truth"
+        if not folder.is_dir():
+            return None
+        from g2m_data.truth import TruthMaps  # only simulated studies have any
+
+        frames = []
+        for sample, pairs in self._pairs.items():
+            if (folder / f"{sample}.npz").is_file():
+                truth = TruthMaps.load(folder, sample).sample(pairs.obs[["x", "y"]].to_numpy(), pairs.width_px)
+                frames.append(truth.set_axis(pairs.obs.index, axis=0))
+        return pd.concat(frames).reindex(self.obs.index) if frames else None
+
+    def truth_factors(self) -> pd.DataFrame | None:
+        """The factors of a simulated study: factor, regions (where it is drawn), statistic, sign; None for a real one."""
+        path = self.path / "truth" / "factors.csv"
+        return pd.read_csv(path) if path.is_file() else None
+
+    def describe(self) -> DatasetDescription:
+        """Summarise the sections that are open, in the view that is open."""
+        rows = []
+        for sample, pairs in self._pairs.items():
+            entry = self.manifest["samples"][sample]
+            kept = ("platform", "split", "mpp", "patch_um", "library_size_target", "dropped", "genes_missing")
+            slide = f"{entry['slide']['width']} x {entry['slide']['height']}"
+            row = {key: entry[key] for key in kept} | {
+                "pairs": len(pairs),
+                "slide": slide,
+                "notes": "; ".join(entry["notes"]),
+            }
+            rows.append(row | {"sample": sample})
+        return DatasetDescription(
+            study=self.manifest["study"],
+            id=self.manifest["id"],
+            genes=len(self.genes),
+            gene_hash=self.manifest["gene_hash"],
+            view=self.view,
+            patch_px=self.patch_px,
+            samples=pd.DataFrame(rows).set_index("sample"),
+        )
+
+    def _resolve(self, indices: Indices) -> NDArray[np.int64]:
+        index = np.asarray(
+            np.arange(len(self))[np.asarray(indices, dtype=np.int64) if not isinstance(indices, slice) else indices]
+        )
+        return np.atleast_1d(index)
+
+    def _by_sample(self, index: NDArray[np.int64]) -> list[tuple[SamplePairs, NDArray[np.int64], NDArray[np.int64]]]:
+        """For each section asked for: its pairs, where they go in the result, and which of its own they are."""
+        owner = np.searchsorted(self._first, index, side="right") - 1
+        groups = []
+        for number, pairs in enumerate(self._pairs.values()):
+            here = np.flatnonzero(owner == number)
+            if len(here):
+                groups.append((pairs, here, index[here] - self._first[number]))
+        return groups
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads((path / "dataset.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: not a dataset (no dataset.json); make one with 'g2m data build'") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path / 'dataset.json'}: cannot be read ({error}); build the dataset again") from None
+    if content.get("format") != FORMAT:
+        raise InputError(
+            f"{path}: a dataset of format {content.get('format')}, this version reads {FORMAT}; build it again"
+        )
+    return content

@@ -1,0 +1,204 @@
+"""The study manifest: which sections there are, where their files lie, and how they become pairs."""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from g2m_data.errors import InputError
+
+PLATFORMS = ("visium-hd", "visium", "st")
+SPLITS = ("train", "validation", "test")
+STAINS = ("macenko", "none")
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """Section ``[study]``."""
+
+    name: str
+    """What reports call the study."""
+    genes: str = "common"
+    """``"common"``, or a file with one gene symbol per line."""
+    truth: str | None = None
+    """Folder with the known truth of a simulated study."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """Section ``[view]``: how bins of Visium HD become pseudo-spots."""
+
+    window_bins: int = 27
+    """Bins along a window's side; odd, so that a centre bin exists (paper, Data: 27 bins of 2 µm)."""
+    stride_bins: int = 5
+    """Bins from one window to the next (paper, Data)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patch:
+    """Section ``[patch]``: the images beside the expression."""
+
+    pixels: int = 128
+    """Pixels along a patch's side; its width in µm is the spot's."""
+    stain: str = "macenko"
+    """``"macenko"``, estimated once per slide, or ``"none"``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleEntry:
+    """One ``[[sample]]``: a section and where its files lie."""
+
+    id: str
+    """Name of the section, unique in the study."""
+    spaceranger: Path
+    """Space Ranger's output folder (``outs``)."""
+    image: Path
+    """The full-resolution slide that the spots' pixel coordinates refer to."""
+    split: str
+    """``train``, ``validation`` or ``test``."""
+    platform: str | None = None
+    """``visium-hd``, ``visium`` or ``st``; without it the folder's layout and lattice must tell."""
+    mpp: float | None = None
+    """Microns per full-resolution pixel; overrides every estimate."""
+    pitch_um: float | None = None
+    """Distance between neighbouring spots' centres in µm, where it is not the platform's."""
+    spot_um: float | None = None
+    """Spot diameter and therefore patch width in µm, where it is not the platform's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A whole study; relative paths have been resolved against the manifest's folder."""
+
+    path: Path
+    study: Study
+    view: View = field(default_factory=View)
+    patch: Patch = field(default_factory=Patch)
+    samples: tuple[SampleEntry, ...]
+
+    @property
+    def gene_file(self) -> Path | None:
+        """The file that lists the panel, or None for the genes common to all samples."""
+        return None if self.study.genes == "common" else self.path.parent / self.study.genes
+
+    @property
+    def truth_folder(self) -> Path | None:
+        """The folder of known truth, or None."""
+        return None if self.study.truth is None else self.path.parent / self.study.truth
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read and check a study manifest.
+
+    Raises
+    ------
+    InputError
+        For anything wrong in it, including files it names that do not exist.
+    """
+    path = Path(path)
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such study manifest") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a study manifest ({error})") from None
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from None
+
+    _refuse_unknown(content, ("study", "view", "patch", "sample"), str(path))
+    entries = content.get("sample", [])
+    if not isinstance(entries, list) or not entries:
+        raise InputError(f"{path}: lists no samples; add a [[sample]] table for each section")
+    manifest = Manifest(
+        path=path,
+        study=_section(Study, content.get("study", {}), f"{path}: [study]", path.parent),
+        view=_section(View, content.get("view", {}), f"{path}: [view]", path.parent),
+        patch=_section(Patch, content.get("patch", {}), f"{path}: [patch]", path.parent),
+        samples=tuple(
+            _section(SampleEntry, entry, f"{path}: [[sample]] number {number}", path.parent)
+            for number, entry in enumerate(entries, start=1)
+        ),
+    )
+    _check(manifest)
+    return manifest
+
+
+def _section(kind: type[S], content: Any, where: str, folder: Path) -> S:
+    if not isinstance(content, Mapping):
+        raise InputError(f"{where}: expected a table of settings, found {content!r}")
+    hints = get_type_hints(kind)
+    _refuse_unknown(content, hints, where)
+    known = {f.name: f for f in fields(kind)}  # type: ignore[arg-type]
+    for name, entry in known.items():
+        if entry.default is MISSING and name not in content:
+            raise InputError(f"{where}: {name!r} is missing")
+    return kind(**{name: _value(hints[name], value, f"{where}: {name}", folder) for name, value in content.items()})
+
+
+def _value(hint: Any, value: Any, where: str, folder: Path) -> Any:
+    if get_origin(hint) is not None:  # `X | None`
+        hint = get_args(hint)[0]
+    if hint is Path and isinstance(value, str):
+        return folder / value
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, hint) or isinstance(value, bool):
+        names = {str: "text", Path: "a path", int: "a whole number", float: "a number"}
+        raise InputError(f"{where}: expected {names[hint]}, found {value!r}")
+    return value
+
+
+def _refuse_unknown(content: Mapping[str, Any], valid: Collection[str], where: str) -> None:
+    for key in content:
+        if key not in valid:
+            nearest = difflib.get_close_matches(key, list(valid), n=1, cutoff=0.0)
+            raise InputError(f"{where}: unknown setting {key!r}; did you mean {nearest[0]!r}?")
+
+
+def _check(manifest: Manifest) -> None:
+    path, view, patch = manifest.path, manifest.view, manifest.patch
+    if view.window_bins < 1 or view.window_bins % 2 == 0:
+        raise InputError(
+            f"{path}: [view]: window_bins must be odd, so that a window has a centre bin; found {view.window_bins}"
+        )
+    if view.stride_bins < 1:
+        raise InputError(f"{path}: [view]: stride_bins must be at least 1, found {view.stride_bins}")
+    if not 8 <= patch.pixels <= 4096:
+        raise InputError(f"{path}: [patch]: pixels must lie between 8 and 4096, found {patch.pixels}")
+    _one_of(patch.stain, STAINS, f"{path}: [patch]: stain")
+    if manifest.gene_file is not None and not manifest.gene_file.is_file():
+        raise InputError(f"{manifest.gene_file}: no such gene list (named by 'genes' in {path}; or write \"common\")")
+    if manifest.truth_folder is not None and not manifest.truth_folder.is_dir():
+        raise InputError(f"{manifest.truth_folder}: no such folder (named by 'truth' in {path})")
+
+    seen: set[str] = set()
+    for sample in manifest.samples:
+        where = f"{path}: sample {sample.id!r}"
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", sample.id):
+            raise InputError(
+                f"{where}: an id may hold letters, digits, '.', '_' and '-' only, because it names a folder"
+            )
+        if sample.id in seen:
+            raise InputError(f"{where}: two samples have this id; give each its own")
+        seen.add(sample.id)
+        _one_of(sample.split, SPLITS, f"{where}: split")
+        if sample.platform is not None:
+            _one_of(sample.platform, PLATFORMS, f"{where}: platform")
+        for name in ("mpp", "pitch_um", "spot_um"):
+            value = getattr(sample, name)
+            if value is not None and not 0 < value < 1e4:
+                raise InputError(f"{where}: {name} must be positive (µm), found {value}")
+        if not sample.spaceranger.is_dir():
+            raise InputError(f"{sample.spaceranger}: no such Space Ranger folder ({where})")
+        if not sample.image.is_file():
+            raise InputError(f"{sample.image}: no such slide image ({where})")
+
+
+def _one_of(value: str, valid: tuple[str, ...], where: str) -> None:
+    if value not in valid:
+        raise InputError(f"{where}: expected one of {', '.join(valid)}; found {value!r}")

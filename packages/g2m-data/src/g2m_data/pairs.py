@@ -1,0 +1,108 @@
+"""The pairs of one stored section: expression and patches, computed when asked for."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from g2m_data.count_store import read_places, read_stored_counts, store_path
+from g2m_data.image_store import open_pixels
+from g2m_data.manifest import View
+from g2m_data.resample import Resampling
+from g2m_data.windows import BinGrid, enumerate_windows, gather_windows, window_totals
+
+ROWS_AT_ONCE = 256
+"""Pairs whose counts are expanded to all genes at once."""
+
+
+class SamplePairs:
+    """Pairs of one section.
+
+    Parameters
+    ----------
+    sample
+        Its id.
+    folder
+        Its folder in the dataset.
+    entry
+        Its entry in `dataset.json`.
+    view
+        Windows, if it is Visium HD.
+    patch_px
+        Pixels along a patch's side.
+    """
+
+    def __init__(self, sample: str, folder: Path, entry: dict[str, Any], view: View, patch_px: int) -> None:
+        self._folder = folder
+        self._patch_px = patch_px
+        self._view = view
+        self._store = store_path(folder, entry["platform"])
+        self._target = float(entry["library_size_target"])
+        places = read_places(self._store)
+        self._grid = BinGrid.from_array(places.array) if entry["platform"] == "visium-hd" else None
+        if self._grid is None:
+            rows, totals = np.arange(len(places.xy)), places.total_counts
+        else:
+            rows = enumerate_windows(self._grid, view)
+            totals = window_totals(self._grid, places.total_counts, rows, view.window_bins)
+        plan = Resampling(**entry["slide"])
+        corners = plan.corners(places.xy[rows], patch_px)
+        inside = plan.inside(corners, patch_px)
+        self._rows, self._totals = rows[inside], totals[inside]
+        self.corners = corners[inside]
+        """int32 (n, 2): top-left (row, column) of each patch in the resampled slide."""
+        self.width_px = entry["patch_um"] / entry["mpp"]
+        """Width of a patch in full-resolution pixels."""
+        kept = self._rows
+        self.obs = pd.DataFrame(
+            {
+                "sample": sample,
+                "split": entry["split"],
+                "platform": entry["platform"],
+                "array_row": places.array[kept, 0],
+                "array_col": places.array[kept, 1],
+                "x": places.xy[kept, 0],
+                "y": places.xy[kept, 1],
+                "total_counts": self._totals,
+            },
+            index=pd.Index([f"{sample}:{barcode}" for barcode in places.barcodes[kept]], dtype=object),
+        )
+        """Indexed by `<sample>:<barcode>`."""
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def expression(self, indices: NDArray[np.int64], out: NDArray[np.float32]) -> None:
+        """Write log1p of library-size normalised counts into `out`, float32 (n, gene)."""
+        for start in range(0, len(indices), ROWS_AT_ONCE):
+            part = indices[start : start + ROWS_AT_ONCE]
+            counts = self.counts(part).toarray()
+            factor = self._target / np.maximum(self._totals[part], 1)
+            block = out[start : start + ROWS_AT_ONCE]
+            np.multiply(counts, factor[:, None].astype(np.float32), out=block, dtype=np.float32, casting="unsafe")
+            np.log1p(block, out=block)
+
+    def counts(self, indices: NDArray[np.int64]) -> sparse.csr_array:
+        """Integer counts (n, gene); of windows, not in canonical form (see :func:`~g2m_data.windows.gather_windows`)."""
+        rows = self._rows[indices]
+        if self._grid is None:
+            return self._counts[rows]
+        return gather_windows(self._grid, self._counts, rows, self._view.window_bins)
+
+    def patches(self, indices: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
+        """Write patches into `out`, uint8 (n, px, px, 3)."""
+        for patch, (top, left) in zip(out, self.corners[indices].tolist(), strict=True):
+            patch[:] = self.slide[top : top + self._patch_px, left : left + self._patch_px]
+
+    @cached_property
+    def slide(self) -> NDArray[np.uint8]:
+        """The resampled slide, uint8 (height, width, 3), memory-mapped."""
+        return open_pixels(self._folder)
+
+    @cached_property
+    def _counts(self) -> sparse.csr_array:
+        return read_stored_counts(self._store)

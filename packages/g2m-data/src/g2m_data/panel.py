@@ -1,0 +1,72 @@
+"""The gene panel: which genes a dataset has, in one fixed order."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from g2m_data.errors import InputError
+
+MINIMAL_SHARE = 0.95
+"""Share of a given panel that a section must list; what it lacks beyond that is filled with zeros."""
+
+
+def read_gene_file(path: Path) -> list[str]:
+    """Read a panel: one symbol per line, in the order that counts; empty lines and lines starting with # are skipped."""
+    try:
+        lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as a gene list ({error})") from None
+    genes = [line for line in lines if line and not line.startswith("#")]
+    if not genes:
+        raise InputError(f"{path}: lists no genes")
+    if len(set(genes)) != len(genes):
+        twice = next(gene for index, gene in enumerate(genes) if gene in genes[:index])
+        raise InputError(f"{path}: lists {twice} twice")
+    return genes
+
+
+def common_genes(genes_of: Mapping[Path, Sequence[str]]) -> list[str]:
+    """Genes that all sections list, in the order of the first section.
+
+    Parameters
+    ----------
+    genes_of
+        Each section's symbols, by the file they come from.
+
+    Raises
+    ------
+    InputError
+        If the sections share nearly nothing, as when one lists symbols and another Ensembl ids.
+    """
+    files = list(genes_of)
+    shared = set(genes_of[files[0]]).intersection(*(genes_of[file] for file in files[1:]))
+    smallest = min(files, key=lambda file: len(genes_of[file]))
+    if len(shared) < 0.1 * len(genes_of[smallest]):
+        raise InputError(
+            f"{files[0]}: shares only {len(shared)} of its genes with all other sections; are they of one species and all named by symbol?"
+        )
+    return [gene for gene in genes_of[files[0]] if gene in shared]
+
+
+def check_panel(panel: Sequence[str], listed: Sequence[str], source: Path, matrix: Path) -> None:
+    """Refuse a section that lists less than 95 % of a given panel.
+
+    Parameters
+    ----------
+    panel
+        The panel, read from `source`.
+    listed
+        The symbols that `matrix` lists.
+    """
+    known = set(listed)
+    missing = [gene for gene in panel if gene not in known]
+    if len(missing) > (1 - MINIMAL_SHARE) * len(panel):
+        raise InputError(
+            f"{matrix}: lacks {len(missing)} of the {len(panel)} genes in {source} ({', '.join(missing[:3])}, …); "
+            f'at least {MINIMAL_SHARE:.0%} must be there: shorten the list, or set genes = "common"'
+        )
+
+
+def hash_genes(genes: Sequence[str]) -> str:
+    """A panel's name: SHA-256 of its symbols in their order, one per line."""
+    return hashlib.sha256("\n".join(genes).encode()).hexdigest()

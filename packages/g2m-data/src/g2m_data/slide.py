@@ -1,0 +1,122 @@
+"""Whole-slide images: opened lazily where their format allows it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import tifffile
+import zarr
+from numpy.typing import NDArray
+
+from g2m_data.errors import InputError
+
+TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slide:
+    """A slide of `height` x `width` full-resolution pixels, RGB."""
+
+    path: Path
+    height: int
+    width: int
+    _read: Callable[[slice, slice], NDArray[np.uint8]]
+
+    def read(self, top: int, bottom: int, left: int, right: int) -> NDArray[np.uint8]:
+        """Read rows `top` to `bottom` and columns `left` to `right` (ends excluded) as uint8 (height, width, 3).
+
+        Raises
+        ------
+        InputError
+            If that part of the file is damaged.
+        """
+        try:
+            return self._read(slice(top, bottom), slice(left, right))
+        except Exception as error:  # decoders raise whatever they like; the user's remedy is the same
+            raise InputError(
+                f"{self.path}: cannot be decoded near row {top}, column {left} ({_first_line(error)})"
+            ) from None
+
+
+def open_slide(path: Path) -> Slide:
+    """Open a TIFF, BigTIFF, OME-TIFF or SVS (read tile by tile), or a JPEG or PNG (decoded whole).
+
+    An orientation tag in a JPEG is not applied, because the spots' coordinates refer to the pixels as stored.
+
+    Raises
+    ------
+    InputError
+        If the file is none of these, is damaged, or is not an RGB or grey image.
+    """
+    try:
+        with path.open("rb") as file:
+            magic = file.read(8)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    try:
+        if magic[:4] in TIFF_MAGIC:
+            return _open_tiff(path)
+        if magic[:2] == b"\xff\xd8":
+            return _whole(path, imagecodecs.jpeg_decode(path.read_bytes()))
+        if magic == b"\x89PNG\r\n\x1a\n":
+            return _whole(path, imagecodecs.png_decode(path.read_bytes()))
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(f"{path}: truncated or damaged image ({_first_line(error)})") from None
+    raise InputError(f"{path}: not a TIFF, BigTIFF, OME-TIFF, SVS, JPEG or PNG file")
+
+
+def _open_tiff(path: Path) -> Slide:
+    tiff = tifffile.TiffFile(path)
+    series = max(tiff.series, key=lambda candidate: candidate.size)
+    axes, shape = series.axes, series.shape
+    # singleton axes (time, depth, …) are dropped; what must remain is Y, X and perhaps one of samples
+    kept = [axis for axis, length in zip(axes, shape, strict=True) if axis in "YX" or length != 1]
+    samples = [axis for axis in kept if axis not in "YX"]
+    if "Y" not in kept or "X" not in kept or len(samples) > 1:
+        raise InputError(f"{path}: expected one RGB image, found axes {axes} of shape {shape}")
+    array = zarr.open(series.aszarr(level=0), mode="r")
+    if isinstance(array, zarr.Group):  # some pyramids come as a group whatever the level asked for
+        array = array["0"]
+    if not isinstance(array, zarr.Array):
+        raise InputError(f"{path}: expected one RGB image")
+    store = array
+    order = [kept.index(axis) for axis in ("Y", "X", *samples)]
+
+    def read(rows: slice, columns: slice) -> NDArray[np.uint8]:
+        where = tuple({"Y": rows, "X": columns}.get(axis, slice(None) if axis in samples else 0) for axis in axes)
+        return _rgb(path, np.asarray(store[where]).transpose(order))
+
+    height, width = shape[axes.index("Y")], shape[axes.index("X")]
+    read(slice(0, 1), slice(0, 1))  # a wrong kind of image is refused now
+    return Slide(path=path, height=height, width=width, _read=read)
+
+
+def _whole(path: Path, image: NDArray[np.uint8]) -> Slide:
+    def read(rows: slice, columns: slice) -> NDArray[np.uint8]:
+        return _rgb(path, image[rows, columns])
+
+    read(slice(0, 1), slice(0, 1))
+    return Slide(path=path, height=image.shape[0], width=image.shape[1], _read=read)
+
+
+def _rgb(path: Path, image: NDArray[np.generic]) -> NDArray[np.uint8]:
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)  # type: ignore[operator]
+    if image.dtype != np.uint8:
+        raise InputError(f"{path}: expected 8 or 16 bits a channel, found {image.dtype}")
+    if image.ndim == 2:
+        image = image[..., None]
+    channels = image.shape[2]
+    if channels == 1:
+        image = np.repeat(image, 3, axis=2)
+    elif channels not in (3, 4):
+        raise InputError(f"{path}: expected an RGB image, found {channels} channels")
+    return np.ascontiguousarray(image[..., :3])  # type: ignore[arg-type]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

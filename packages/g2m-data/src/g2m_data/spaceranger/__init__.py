@@ -1,0 +1,1 @@
+"""Readers of Space Ranger's output folders."""

@@ -1,0 +1,76 @@
+"""Where each barcode sits: on the array and on the slide."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from g2m_data.errors import InputError
+
+COLUMNS = ["barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Positions:
+    """All barcodes of an array, in the file's order."""
+
+    barcodes: pa.Array
+    """Binary strings; arrow, because eleven million Python strings do not fit a laptop."""
+    in_tissue: NDArray[np.bool_]
+    array: NDArray[np.int32]
+    """(n, 2): array row, array column."""
+    xy: NDArray[np.float64]
+    """(n, 2): centres in full-resolution pixels."""
+
+
+def read_positions(path: Path) -> Positions:
+    """Read `tissue_positions.parquet`, `tissue_positions.csv` or `tissue_positions_list.csv`.
+
+    Space Ranger 1 wrote the CSV without a header and version 2 with one, and both exist under both names: the first cell
+    tells.
+
+    Raises
+    ------
+    InputError
+        If the file is damaged or is not a table of positions.
+    """
+    try:
+        table = pq.read_table(path, columns=COLUMNS) if path.suffix == ".parquet" else _read_csv(path)
+        numbers = {name: table.column(name).to_numpy().astype(np.float64) for name in COLUMNS[1:]}
+        barcodes = table.column("barcode").combine_chunks().cast(pa.binary())
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{path}: cannot be read as spot positions ({reason}); expected columns {', '.join(COLUMNS)}"
+        ) from None
+    if not len(barcodes):
+        raise InputError(f"{path}: lists no spots")
+    if not all(np.isfinite(column).all() for column in numbers.values()):
+        raise InputError(f"{path}: some positions are not numbers; copy the file again from Space Ranger's output")
+    if len(pc.unique(barcodes)) != len(barcodes):
+        raise InputError(f"{path}: some barcodes occur twice")
+    return Positions(
+        barcodes=barcodes,
+        in_tissue=numbers["in_tissue"] != 0,
+        array=np.stack([numbers["array_row"], numbers["array_col"]], axis=1).astype(np.int32),
+        xy=np.stack([numbers["pxl_col_in_fullres"], numbers["pxl_row_in_fullres"]], axis=1),
+    )
+
+
+def _read_csv(path: Path) -> pa.Table:
+    with path.open(encoding="utf-8") as file:
+        has_header = file.readline().split(",")[0].strip().strip('"').lower() == "barcode"
+    frame = pd.read_csv(path, header=0 if has_header else None, dtype=str)
+    if not has_header:
+        if frame.shape[1] != len(COLUMNS):
+            raise ValueError(f"{frame.shape[1]} columns instead of {len(COLUMNS)}")
+        frame.columns = pd.Index(COLUMNS)
+    numbers = frame[COLUMNS[1:]].apply(pd.to_numeric)
+    return pa.table(
+        {"barcode": pa.array(frame["barcode"].astype(str), pa.string()), **{n: numbers[n] for n in COLUMNS[1:]}}
+    )

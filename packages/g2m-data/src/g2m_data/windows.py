@@ -1,0 +1,136 @@
+"""Windows of Visium HD bins: which there are, and what their counts sum to.
+
+Bins are stored row-major, so the bins of one window row are neighbours in storage, and so are their non-zeros: a window of 27 x 27
+bins is 27 runs of a CSR matrix, holes or none.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from g2m_data.manifest import View
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinGrid:
+    """Where the bins under tissue lie; bin `i` of the storage is the `i`-th of them, row-major."""
+
+    first_row: int
+    """Array row of the grid's first row."""
+    first_col: int
+    """Array column of the grid's first column."""
+    in_tissue: NDArray[np.bool_]
+    """(rows, columns)."""
+    rank: NDArray[np.int64]
+    """(rows * columns + 1,): how many bins under tissue come before each place, row-major."""
+
+    @classmethod
+    def from_array(cls, array: NDArray[np.integer]) -> "BinGrid":
+        """Build the grid of bins sorted by array row, then column.
+
+        Parameters
+        ----------
+        array
+            (n, 2) array row and column, both at least 0.
+        """
+        low, high = array.min(axis=0), array.max(axis=0)
+        rows, cols = (int(n) for n in high - low + 1)
+        mask = np.zeros(rows * cols, dtype=bool)
+        place = (array[:, 0] - low[0]).astype(np.int64) * cols + (array[:, 1] - low[1])
+        mask[place] = True
+        rank = np.concatenate([[0], np.cumsum(mask)])
+        return cls(first_row=int(low[0]), first_col=int(low[1]), in_tissue=mask.reshape(rows, cols), rank=rank)
+
+
+def enumerate_windows(grid: BinGrid, view: View) -> NDArray[np.int64]:
+    """Storage indices of the centre bins of all windows that lie wholly under tissue (paper, Data), row-major.
+
+    Windows start at multiples of the stride in array coordinates, so that which windows there are does not depend on where
+    the tissue happens to begin.
+    """
+    size, stride = view.window_bins, view.stride_bins
+    rows, cols = grid.in_tissue.shape
+    if rows < size or cols < size:
+        return np.zeros(0, dtype=np.int64)
+    missing = _integral(~grid.in_tissue)
+    top = np.arange(-grid.first_row % stride, rows - size + 1, stride)
+    left = np.arange(-grid.first_col % stride, cols - size + 1, stride)
+    complete = _box(missing, top, left, size) == 0
+    row, col = np.nonzero(complete)
+    return grid.rank[(top[row] + size // 2) * cols + left[col] + size // 2]
+
+
+def window_totals(
+    grid: BinGrid, per_bin: NDArray[np.integer], centres: NDArray[np.int64], window_bins: int
+) -> NDArray[np.int64]:
+    """Sum a number per bin over whole windows, by one cumulative sum over the grid.
+
+    Parameters
+    ----------
+    per_bin
+        (bins,) in storage order.
+    centres
+        Storage indices of the windows' centre bins.
+    """
+    image = np.zeros(grid.in_tissue.shape, dtype=np.int64)
+    image[grid.in_tissue] = per_bin
+    total = _integral(image)
+    row, col = _places(grid, centres)
+    top, left = row - window_bins // 2, col - window_bins // 2
+    bottom, right = top + window_bins, left + window_bins
+    return total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
+
+
+def gather_windows(
+    grid: BinGrid, counts: sparse.csr_array, centres: NDArray[np.int64], window_bins: int
+) -> sparse.csr_array:
+    """Sum the counts of the bins in each window.
+
+    Parameters
+    ----------
+    counts
+        (bins, genes), rows in storage order.
+    centres
+        (n,) storage indices of the windows' centre bins.
+
+    Returns
+    -------
+    (n, genes), exact. **Not in canonical form**: a gene occurs once for every bin that has it. `toarray()` adds these up, and does so
+    faster than anything that sorts them; call `sum_duplicates()` first for anything else.
+    """
+    n_cols = grid.in_tissue.shape[1]
+    row, col = _places(grid, centres)
+    half = window_bins // 2
+    start = (row[:, None] + np.arange(-half, half + 1)) * n_cols + (col - half)[:, None]
+    begin = counts.indptr[grid.rank[start]].ravel()
+    end = counts.indptr[grid.rank[start + window_bins]].ravel()
+    runs = list(zip(begin.tolist(), end.tolist(), strict=True))
+    empty = np.zeros(0, counts.indices.dtype)
+    indices = np.concatenate([counts.indices[a:b] for a, b in runs]) if runs else empty
+    data = np.concatenate([counts.data[a:b] for a, b in runs]) if runs else empty
+    lengths = (end - begin).reshape(len(centres), window_bins).sum(axis=1)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    return sparse.csr_array((data, indices, indptr), shape=(len(centres), counts.shape[1]))
+
+
+def _places(grid: BinGrid, bins: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Grid row and column of bins given by their storage index."""
+    place = np.searchsorted(grid.rank, bins, side="right") - 1
+    row, col = np.divmod(place, grid.in_tissue.shape[1])
+    return row, col
+
+
+def _integral(image: NDArray[np.generic]) -> NDArray[np.int64]:
+    """Cumulative sum over rows and columns, with a zero row and column in front."""
+    total = np.zeros((image.shape[0] + 1, image.shape[1] + 1), dtype=np.int64)
+    np.cumsum(image, axis=0, out=total[1:, 1:])
+    np.cumsum(total[1:, 1:], axis=1, out=total[1:, 1:])
+    return total
+
+
+def _box(integral: NDArray[np.int64], top: NDArray[np.int64], left: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """Sums over squares at every combination of `top` and `left`."""
+    upper, lower = integral[top], integral[top + size]
+    return lower[:, left + size] - lower[:, left] - upper[:, left + size] + upper[:, left]
