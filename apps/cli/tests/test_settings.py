@@ -86,6 +86,13 @@ def test_unknown_preset_lists_those_there_are():
 
 
 def test_describe_lists_every_leaf():
-    lines = describe(resolve(PRESETS, "base").model)
+    lines = describe(resolve(PRESETS, "base"))
     assert "optimizer.lr = 0.001" in lines
     assert "stages.1.resolution = 128" in lines
+    assert "loop.keep_checkpoints = 2" in lines
+
+
+def test_every_described_key_can_be_set():
+    lines = describe(resolve(PRESETS, "base"))
+    again = resolve(PRESETS, "base", overrides=[line.replace("(", "[").replace(")", "]").replace("'", '"') for line in lines])
+    assert again == resolve(PRESETS, "base")

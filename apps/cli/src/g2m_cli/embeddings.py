@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from g2m_cli.errors import InputError
+from g2m_cli.provenance import provenance
+from g2m_cli.study import dataset_id, folder_id
 
 if TYPE_CHECKING:
     from anndata import AnnData
@@ -37,17 +39,21 @@ def embed(dataset_folder: Path, model_folder: Path, out: Path, *, allow_missing_
 
     from g2m_cli.console import track
     from g2m_cli.files import complete_or_absent
-    from g2m_cli.provenance import provenance
 
     dataset = open_dataset(dataset_folder)
     model = ContrastiveModel.from_pretrained(model_folder)
-    parents = {"dataset": dataset.manifest["id"], "encoders": model_id(model_folder)}
+    record = embeddings_record(dataset_folder, model_folder, allow_missing_genes=allow_missing_genes)
     with complete_or_absent(out) as partial:
-        record = provenance("embeddings", {"allow_missing_genes": allow_missing_genes}, parents)
         embeddings = embed_pairs(model, dataset, track=track, allow_missing_genes=allow_missing_genes)
         embeddings.uns["provenance"] = _plain(record)
         embeddings.write_h5ad(partial)
     return out
+
+
+def embeddings_record(dataset_folder: Path, model_folder: Path, *, allow_missing_genes: bool = False) -> dict[str, Any]:
+    """Describe the embeddings that this dataset and this model give."""
+    parents = {"dataset": dataset_id(dataset_folder), "encoders": model_id(model_folder)}
+    return provenance("embeddings", {"allow_missing_genes": allow_missing_genes}, parents)
 
 
 def read_embeddings(path: Path) -> AnnData:
@@ -87,12 +93,9 @@ def rows_of(embeddings: AnnData, pairs: Sequence[str], path: Path) -> NDArray[np
     return np.asarray(rows, np.int64)
 
 
-def model_id(folder: Path) -> str:
-    """Give the id of an exported model, from its run's provenance; ``unknown`` for a model from elsewhere."""
-    from g2m_cli.provenance import read_provenance
-
-    record = read_provenance(folder) or read_provenance(folder.parent)
-    return str(record["id"]) if record else "unknown"
+def model_id(folder: Path) -> str | None:
+    """Give the id of an exported model, from its run's provenance; ``None`` for a model from elsewhere."""
+    return folder_id(folder) or folder_id(folder.parent)
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from g2m_cli.embeddings import model_id, read_embeddings
 from g2m_cli.errors import InputError
 from g2m_cli.files import complete_or_absent, write_json
 from g2m_cli.provenance import FILE, provenance, read_provenance
+from g2m_cli.study import embeddings_id
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,11 +80,7 @@ def generate(model_folder: Path, embeddings_file: Path, out: Path, request: Requ
     prompts = np.repeat(prompts, len(request.seeds))
     noise_of = np.zeros_like(spots) if request.shared_noise else spots
     keys = mix(noise_of.astype(np.uint64) * np.uint64(1 << 20) + seeds.astype(np.uint64), seed=0)
-    record = provenance(
-        "generated",
-        request.__dict__,
-        {"model": model_id(model_folder), "embeddings": str(embeddings.uns["provenance"]["id"])},
-    )
+    record = generated_record(model_folder, embeddings_file, request)
     with complete_or_absent(out) as partial, progress("drawing", len(spots)) as advance:
         partial.mkdir()
         images = None
@@ -104,6 +101,12 @@ def generate(model_folder: Path, embeddings_file: Path, out: Path, request: Requ
         index.to_parquet(partial / "index.parquet")
         write_json(partial / FILE, record)
     return out
+
+
+def generated_record(model_folder: Path, embeddings_file: Path, request: Request) -> dict[str, Any]:
+    """Describe the images that this model, these conditions and this request give."""
+    parents = {"model": model_id(model_folder), "embeddings": embeddings_id(embeddings_file)}
+    return provenance("generated", asdict(request), parents)
 
 
 def read_generated(folder: Path) -> tuple[NDArray[np.uint8], pd.DataFrame, dict[str, Any]]:

@@ -21,7 +21,7 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def provenance(kind: str, settings: Mapping[str, Any], parents: Mapping[str, str]) -> dict[str, Any]:
+def provenance(kind: str, settings: Mapping[str, Any], parents: Mapping[str, str | None]) -> dict[str, Any]:
     """Describe an artefact.
 
     Parameters

@@ -116,16 +116,20 @@ def build(cls: type[S], values: Any, where: str = "settings") -> S:
         raise InputError(f"setting {key} = {first['input']!r}: {first['msg'].lower()}") from None
 
 
-def describe(settings: Any, prefix: str = "") -> list[str]:
-    """List settings as ``key = value`` lines, nested keys dotted."""
+def describe(settings: RunSettings[Any]) -> list[str]:
+    """List resolved settings as ``key = value`` lines, by the keys that ``--set`` takes."""
+    return [*_leaves(settings.model), *_leaves(settings.loop, "loop."), f"seed = {settings.seed}"]
+
+
+def _leaves(settings: Any, prefix: str = "") -> list[str]:
     lines = []
     for entry in fields(settings):
         value = getattr(settings, entry.name)
         if is_dataclass(value):
-            lines += describe(value, f"{prefix}{entry.name}.")
+            lines += _leaves(value, f"{prefix}{entry.name}.")
         elif isinstance(value, tuple) and value and is_dataclass(value[0]):
             for index, item in enumerate(value):
-                lines += describe(item, f"{prefix}{entry.name}.{index}.")
+                lines += _leaves(item, f"{prefix}{entry.name}.{index}.")
         else:
             lines.append(f"{prefix}{entry.name} = {value!r}")
     return lines

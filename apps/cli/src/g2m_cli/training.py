@@ -11,9 +11,11 @@ import numpy as np
 from g2m_cli.console import say
 from g2m_cli.errors import InputError
 from g2m_cli.files import complete_or_absent
-from g2m_cli.provenance import provenance, read_provenance
+from g2m_cli.embeddings import model_id
+from g2m_cli.provenance import provenance
 from g2m_cli.run_folder import claim, is_complete, locked
 from g2m_cli.settings import RunSettings
+from g2m_cli.study import dataset_id, embeddings_id
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -45,7 +47,7 @@ def train_encoders(
     from g2m_cli.pairs import TrainingPairs
 
     dataset = open_dataset(dataset_folder)
-    record = provenance("encoders", learned(settings), {"dataset": dataset.manifest["id"]})
+    record = encoders_record(dataset_folder, settings)
     with run_in(run, record, trackers, precision) as (accelerator, finished):
         if finished:
             return run / "model"
@@ -99,9 +101,7 @@ def train_gan(
 
     dataset = open_dataset(dataset_folder)
     embeddings = read_embeddings(embeddings_file)
-    encoder_record = read_provenance(encoder_folder) or {"id": "none"}
-    parents = {"dataset": dataset.manifest["id"], "embeddings": embeddings.uns["provenance"]["id"], "encoders": encoder_record["id"]}
-    record = provenance("gan", learned(settings), parents)
+    record = gan_record(dataset_folder, embeddings_file, encoder_folder, settings)
     with run_in(run, record, trackers, precision) as (accelerator, finished):
         if finished:
             return run / "model"
@@ -113,8 +113,8 @@ def train_gan(
         pairs = TrainingPairs(dataset, accelerator.device, rows=train_rows, embedding=conditions)
         validation = TrainingPairs(dataset, accelerator.device, rows=held_out, embedding=conditions) if len(held_out) else None
         previews = torch.from_numpy(conditions[held_out if len(held_out) else train_rows][:16]).to(accelerator.device)
-        task: Any = None
-        for task, stage in seeded(settings.seed, lambda: stages(settings.model, conditions.shape[1], features, encoder.embed_image)):
+        tasks = stages(settings.model, conditions.shape[1], features, encoder.embed_image)
+        for task, stage in zip(tasks, settings.model.stages, strict=True):
             plan = Plan(
                 stage=f"{stage.resolution}px",
                 pairs=pairs,
@@ -126,8 +126,25 @@ def train_gan(
                 previews=previews,
             )
             fit(task, plan, run, accelerator)
-        export(task, run / "model", accelerator)
+        export(tasks[-1], run / "model", accelerator)
     return run / "model"
+
+
+def encoders_record(dataset_folder: Path, settings: RunSettings[EncoderSettings]) -> dict[str, Any]:
+    """Describe the encoders that this dataset and these settings give."""
+    return provenance("encoders", learned(settings), {"dataset": dataset_id(dataset_folder)})
+
+
+def gan_record(
+    dataset_folder: Path, embeddings_file: Path, encoder_folder: Path, settings: RunSettings[GanSettings]
+) -> dict[str, Any]:
+    """Describe the generator that these parents and settings give."""
+    parents = {
+        "dataset": dataset_id(dataset_folder),
+        "embeddings": embeddings_id(embeddings_file),
+        "encoders": model_id(encoder_folder),
+    }
+    return provenance("gan", learned(settings), parents)
 
 
 class run_in:  # noqa: N801 - used like a function: `with run_in(run, …) as (accelerator, finished)`

@@ -1,0 +1,31 @@
+"""``g2m eval``: how good are generated patches, and do they follow the genes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from g2m_cli.commands import options
+from g2m_cli.console import say
+
+app = typer.Typer(help="Score generated patches, and report.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """Keep `report` a command of the group although it is the only one."""
+
+
+@app.command()
+def report(
+    study: Annotated[Path, typer.Argument(help="Folder of `g2m run` or `g2m demo`.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write; STUDY/report by default, where an older one is replaced.")] = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Write report.html, metrics.json and figures for a study's dataset, embeddings and generated images."""
+    from g2m_cli.reporting import write_study_report
+    from g2m_cli.study import Study, read_seconds
+
+    say(f"report: {write_study_report(Study(study), out=out, seed=seed, seconds=read_seconds(study / 'seconds.json'))}")
