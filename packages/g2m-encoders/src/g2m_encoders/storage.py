@@ -1,0 +1,175 @@
+"""A model's folder: model.safetensors, config.json, genes.txt and README.md (the model card)."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from g2m_encoders.backbones import BackboneRecord, open_backbone, rebuild_backbone
+from g2m_encoders.config import settings_from_dict, settings_to_dict
+from g2m_encoders.errors import InputError
+from g2m_encoders.model import ContrastiveModel
+
+FORMAT = "g2m-encoders/1"
+_BACKBONE_KEYS = "image.backbone."
+
+
+def hash_genes(genes: Sequence[str]) -> str:
+    """SHA-256 of the panel, one gene a line, order included."""
+    return hashlib.sha256("\n".join(genes).encode()).hexdigest()
+
+
+def save_model(model: ContrastiveModel, directory: Path, provenance: Mapping[str, Any]) -> None:
+    """Write a model's folder in one stroke, in the place of an earlier model if there is one.
+
+    The weights of a frozen pretrained backbone are left out: the folder names them (id, revision, hash) instead, because
+    their licence may forbid copies. Those of a trained or randomly initialised backbone are part of the model.
+
+    Raises
+    ------
+    InputError
+        If `directory` holds anything but an earlier model.
+    """
+    if (
+        directory.exists()
+        and not (directory / "config.json").is_file()
+        and (not directory.is_dir() or any(directory.iterdir()))
+    ):
+        raise InputError(f"{directory} exists and is not an encoder model; choose another folder")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
+    if _is_referenced(model.backbone_record, frozen=model.settings.image.frozen):
+        state = {k: v for k, v in state.items() if not k.startswith(_BACKBONE_KEYS)}
+    config = {
+        "format": FORMAT,
+        "settings": settings_to_dict(model.settings),
+        "backbone": dataclasses.asdict(model.backbone_record),
+        "genes": {"count": len(model.genes), "sha256": hash_genes(model.genes)},
+        "versions": {"torch": torch.__version__, "timm": timm.__version__},
+        "provenance": dict(provenance),
+    }
+    scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    try:
+        scratch.chmod(0o755)
+        save_file(state, scratch / "model.safetensors")
+        (scratch / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        (scratch / "genes.txt").write_text("".join(f"{gene}\n" for gene in model.genes))
+        (scratch / "README.md").write_text(write_card(model))
+        if directory.exists():
+            shutil.rmtree(directory)
+        scratch.rename(directory)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
+
+
+def load_model(directory: Path, *, backbone: str | Path | None = None) -> ContrastiveModel:
+    """See `ContrastiveModel.from_pretrained`."""
+    config, genes, state = _read_files(directory)
+    settings = settings_from_dict(config["settings"])
+    record = BackboneRecord(**config["backbone"])
+    if _is_referenced(record, frozen=settings.image.frozen):
+        network, found = open_backbone(backbone or _address(record))
+        if found.sha256 != record.sha256:
+            raise InputError(
+                f"{directory}: backbone {found.name!r} has other weights (sha256 {str(found.sha256)[:12]}…) "
+                f"than the model was trained with ({str(record.sha256)[:12]}…); give the original's folder or revision"
+            )
+        state |= {_BACKBONE_KEYS + key: value for key, value in network.state_dict().items()}
+    else:
+        network = rebuild_backbone(record)
+    model = ContrastiveModel(settings, genes, network, record)
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        raise InputError(
+            f"{directory}: model.safetensors does not fit config.json; export or copy the model again"
+        ) from error
+    return model.eval()
+
+
+def _is_referenced(record: BackboneRecord, *, frozen: bool) -> bool:
+    return frozen and record.pretrained
+
+
+def _address(record: BackboneRecord) -> str:
+    if record.revision is None or "@" in record.name:
+        return record.name
+    return f"{record.name}@{record.revision}"
+
+
+def _read_files(directory: Path) -> tuple[dict[str, Any], list[str], dict[str, torch.Tensor]]:
+    for name in ("config.json", "genes.txt", "model.safetensors"):
+        if not (directory / name).is_file():
+            raise InputError(
+                f"{directory} is not an encoder model: {name} is missing; give the folder that training exported"
+            )
+    try:
+        config = json.loads((directory / "config.json").read_text())
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{directory / 'config.json'} is not valid JSON ({error}); export or copy the model again"
+        ) from error
+    if config.get("format") != FORMAT:
+        raise InputError(
+            f"{directory / 'config.json'}: format is {config.get('format')!r}, this version reads {FORMAT!r}"
+        )
+    genes = (directory / "genes.txt").read_text().splitlines()
+    if hash_genes(genes) != config["genes"]["sha256"]:
+        raise InputError(
+            f"{directory / 'genes.txt'} is not the panel the model was trained with; restore the original file"
+        )
+    try:
+        state = load_file(directory / "model.safetensors")
+    except (SafetensorError, OSError) as error:
+        raise InputError(
+            f"{directory / 'model.safetensors'} is damaged ({error}); export or copy the model again"
+        ) from error
+    return config, genes, state
+
+
+def write_card(model: ContrastiveModel) -> str:
+    """The model card: what it is, what it stands on, under which licence, how to load it."""
+    record, settings = model.backbone_record, model.settings
+    licence = record.licence or (
+        "not stated by its publisher" if record.pretrained else "none needed: trained from random weights"
+    )
+    included = "referenced, not included" if _is_referenced(record, frozen=settings.image.frozen) else "included"
+    front = f"license: {record.licence}\n" if record.licence else ""
+    return f"""---
+{front}library_name: g2m-encoders
+tags: [spatial-transcriptomics, histology, contrastive]
+---
+# Contrastive encoders of gene expression and histology
+
+An expression encoder over {len(model.genes)} genes (`genes.txt`, in this order) and an image encoder, both to
+{settings.embedding_dim} dimensions of unit norm.
+
+| | |
+|---|---|
+| image backbone | `{record.name}` (timm `{record.architecture}`) |
+| backbone revision | {record.revision or "–"} |
+| backbone licence | {licence} |
+| backbone weights | {included}, sha256 before training {record.sha256 or "–"} |
+| image input | {settings.image.input_size} px, RGB in [-1, 1] |
+| temperature | {float(model.temperature.detach()):.4g} |
+
+Where the backbone's licence restricts use, it restricts this model's too. Settings and provenance are in `config.json`.
+
+```python
+from g2m_encoders import ContrastiveModel
+
+model = ContrastiveModel.from_pretrained("path/to/this/folder")
+```
+"""
