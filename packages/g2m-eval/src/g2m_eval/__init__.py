@@ -1,0 +1,122 @@
+"""How good are generated patches, and do they follow the genes? See the README."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from g2m_eval.correspondence import same_spot_correspondence
+    from g2m_eval.errors import InputError
+    from g2m_eval.evaluate import GeneratorEvaluation, evaluate_generator
+    from g2m_eval.extractor import Extractor, SmallExtractor
+    from g2m_eval.factors import WithinRegion, within_region_correlation
+    from g2m_eval.figures import (
+        SectionOverlay,
+        figure_by_region,
+        figure_confusion,
+        figure_distances,
+        figure_factor_scatter,
+        figure_factors,
+        figure_generated,
+        figure_sections,
+        figure_training,
+        save_figure,
+    )
+    from g2m_eval.frechet import FeatureStatistics, frechet_distance
+    from g2m_eval.kernel import KernelDistance, kernel_distance
+    from g2m_eval.morphology import STATISTICS, image_statistics
+    from g2m_eval.regions import MeanColourClassifier, RegionScores, score_regions
+    from g2m_eval.report import ReportFigure, ReportSection, ReportTable, SummaryTile, write_report
+    from g2m_eval.resize import resize_patches
+    from g2m_eval.retrieval import Retrieval, retrieval_at_k
+    from g2m_eval.sections import generator_sections, generator_tiles, generator_warnings
+    from g2m_eval.training import train_extractor
+
+# Names are looked up at first use, so that importing this package costs neither torch nor matplotlib.
+_HOME = {
+    "Extractor": "extractor",
+    "FeatureStatistics": "frechet",
+    "GeneratorEvaluation": "evaluate",
+    "InputError": "errors",
+    "KernelDistance": "kernel",
+    "MeanColourClassifier": "regions",
+    "RegionScores": "regions",
+    "ReportFigure": "report",
+    "ReportSection": "report",
+    "ReportTable": "report",
+    "Retrieval": "retrieval",
+    "STATISTICS": "morphology",
+    "SectionOverlay": "figures",
+    "SmallExtractor": "extractor",
+    "SummaryTile": "report",
+    "WithinRegion": "factors",
+    "same_spot_correspondence": "correspondence",
+    "evaluate_generator": "evaluate",
+    "figure_by_region": "figures",
+    "figure_confusion": "figures",
+    "figure_distances": "figures",
+    "figure_factor_scatter": "figures",
+    "figure_factors": "figures",
+    "figure_generated": "figures",
+    "figure_sections": "figures",
+    "figure_training": "figures",
+    "frechet_distance": "frechet",
+    "generator_sections": "sections",
+    "generator_tiles": "sections",
+    "generator_warnings": "sections",
+    "image_statistics": "morphology",
+    "kernel_distance": "kernel",
+    "resize_patches": "resize",
+    "retrieval_at_k": "retrieval",
+    "save_figure": "figures",
+    "score_regions": "regions",
+    "train_extractor": "training",
+    "within_region_correlation": "factors",
+    "write_report": "report",
+}
+__all__ = [
+    "STATISTICS",
+    "Extractor",
+    "FeatureStatistics",
+    "GeneratorEvaluation",
+    "InputError",
+    "KernelDistance",
+    "MeanColourClassifier",
+    "RegionScores",
+    "ReportFigure",
+    "ReportSection",
+    "ReportTable",
+    "Retrieval",
+    "SectionOverlay",
+    "SmallExtractor",
+    "SummaryTile",
+    "WithinRegion",
+    "evaluate_generator",
+    "figure_by_region",
+    "figure_confusion",
+    "figure_distances",
+    "figure_factor_scatter",
+    "figure_factors",
+    "figure_generated",
+    "figure_sections",
+    "figure_training",
+    "frechet_distance",
+    "generator_sections",
+    "generator_tiles",
+    "generator_warnings",
+    "image_statistics",
+    "kernel_distance",
+    "resize_patches",
+    "retrieval_at_k",
+    "same_spot_correspondence",
+    "save_figure",
+    "score_regions",
+    "train_extractor",
+    "within_region_correlation",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(import_module(f"g2m_eval.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

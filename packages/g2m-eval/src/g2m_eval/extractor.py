@@ -1,0 +1,177 @@
+"""Named feature extractors: the metrics' own network, saved as safetensors and JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from g2m_eval.errors import InputError
+from g2m_eval.network import NetworkShape, SmallCnn
+from g2m_eval.resize import resize_patches
+
+_FORMAT = 1
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """Whatever turns images into features under a name that tells its numbers from those of other extractors."""
+
+    @property
+    def name(self) -> str:
+        """Architecture, what it was trained on, and enough of its weights' hash to tell two apart."""
+        ...
+
+    def features(self, images: UInt8[np.ndarray, "n height width 3"]) -> Float[np.ndarray, "n dim"]:
+        """Features of uint8 RGB images of any one size."""
+        ...
+
+
+class SmallExtractor:
+    """The metrics' own network, which shares no weights with anything that trains a generator.
+
+    Parameters
+    ----------
+    network
+        The network, put into evaluation mode.
+    supervision
+        "regions" or "self-supervised".
+    resolution
+        Pixels a side to which images are brought first.
+    classes
+        Regions in the order of the network's outputs; empty without labels.
+    """
+
+    def __init__(self, network: SmallCnn, *, supervision: str, resolution: int, classes: tuple[str, ...] = ()) -> None:
+        self.network = network.eval().requires_grad_(False)
+        self.supervision = supervision
+        self.resolution = resolution
+        self.classes = classes
+        self._hash = _hash_weights(network)
+
+    @property
+    def name(self) -> str:
+        """For example "g2m-small-cnn regions 64px 3f2a91"."""
+        return f"g2m-small-cnn {self.supervision} {self.resolution}px {self._hash[:6]}"
+
+    def to(self, device: torch.device | str) -> SmallExtractor:
+        """Move the network; returns itself."""
+        self.network.to(device)
+        return self
+
+    def features(
+        self, images: UInt8[np.ndarray, "n height width 3"], *, batch_size: int = 256
+    ) -> Float[np.ndarray, "n dim"]:
+        """Features (float32) of images of any one size, a batch at a time."""
+        return self._run(images, batch_size)[0]
+
+    def predict(self, images: UInt8[np.ndarray, "n height width 3"], *, batch_size: int = 256) -> np.ndarray:
+        """Most likely region of each image.
+
+        Raises
+        ------
+        InputError
+            The extractor was trained without regions.
+        """
+        if not self.classes:
+            raise InputError(f"extractor {self.name!r} was trained without regions and cannot name them")
+        logits = self._run(images, batch_size)[1]
+        return np.asarray(np.array(self.classes)[logits.argmax(axis=1)])
+
+    @torch.inference_mode()
+    def _run(
+        self, images: UInt8[np.ndarray, "n height width 3"], batch_size: int
+    ) -> tuple[Float[np.ndarray, "n dim"], Float[np.ndarray, "n class"]]:
+        device = next(self.network.parameters()).device
+        features = np.empty((len(images), self.network.shape.widths[-1]), dtype=np.float32)
+        logits = np.empty((len(images), max(1, len(self.classes))), dtype=np.float32)
+        for start in range(0, len(images), batch_size):
+            part = slice(start, start + batch_size)
+            batch = self.network(as_floats(resize_patches(images[part], self.resolution)).to(device))
+            features[part] = batch.cpu().numpy()
+            if self.classes:
+                logits[part] = self.network.classify(batch).cpu().numpy()
+        return features, logits
+
+    def save(self, directory: Path) -> None:
+        """Write ``weights.safetensors`` and ``extractor.json``; the directory appears complete or not at all.
+
+        Raises
+        ------
+        InputError
+            The directory exists.
+        """
+        directory = Path(directory)
+        if directory.exists():
+            raise InputError(f"{directory} exists: give another place, or remove it first")
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        building = Path(mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+        try:
+            save_file(
+                {k: v.cpu().contiguous() for k, v in self.network.state_dict().items()},
+                building / "weights.safetensors",
+            )
+            description = {
+                "format": _FORMAT,
+                "name": self.name,
+                "supervision": self.supervision,
+                "resolution": self.resolution,
+                "classes": list(self.classes),
+                "network": self.network.shape.as_json(),
+                "weights_sha256": self._hash,
+            }
+            (building / "extractor.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+            building.chmod(0o755)
+            building.rename(directory)
+        except BaseException:
+            shutil.rmtree(building, ignore_errors=True)
+            raise
+
+    @classmethod
+    def load(cls, directory: Path) -> SmallExtractor:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        InputError
+            A file is missing, unreadable, or the weights are not those that were named.
+        """
+        path = Path(directory) / "extractor.json"
+        try:
+            saved = json.loads(path.read_text(encoding="utf-8"))
+            shape = NetworkShape(widths=tuple(saved["network"]["widths"]), classes=saved["network"]["classes"])
+            network = SmallCnn(shape)
+            network.load_state_dict(load_file(path.with_name("weights.safetensors")))
+        except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:
+            raise InputError(
+                f"{path}: not a saved extractor ({error}): train it again or give another folder"
+            ) from error
+        extractor = cls(
+            network, supervision=saved["supervision"], resolution=saved["resolution"], classes=tuple(saved["classes"])
+        )
+        if extractor._hash != saved["weights_sha256"]:
+            raise InputError(f"{path}: the weights beside it are not the ones it names: train the extractor again")
+        return extractor
+
+
+def as_floats(images: UInt8[np.ndarray, "n height width 3"]) -> Float[Tensor, "n 3 height width"]:
+    """Images as reflectances in [0, 1], channels first."""
+    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float().div_(255)
+
+
+def _hash_weights(network: SmallCnn) -> str:
+    digest = hashlib.sha256()
+    for key, value in sorted(network.state_dict().items()):
+        digest.update(key.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
