@@ -119,7 +119,6 @@ class GanSettings:
     )
     batch_size: int = 128  # images of the global batch, over all processes
     micro_batch: int = 8  # images a process holds activations for at once; memory only, never the result
-    seed: int = 0  # of the initial weights
 
     def __post_init__(self) -> None:
         group = self.discriminator.group_size

@@ -18,10 +18,10 @@ class Stages(Sequence[GanTask]):
     """
 
     def __init__(
-        self, settings: GanSettings, condition_dim: int, feature_network: nn.Module, guide: Guide | None
+        self, settings: GanSettings, condition_dim: int, feature_network: nn.Module, guide: Guide | None, seed: int
     ) -> None:
         self._settings = settings
-        self._tasks = [GanTask.build(settings, condition_dim, feature_network, guide)]
+        self._tasks = [GanTask.build(settings, condition_dim, feature_network, guide, seed)]
 
     def __len__(self) -> int:
         return len(self._settings.stages)
@@ -39,7 +39,9 @@ class Stages(Sequence[GanTask]):
         return self._tasks[position]
 
 
-def stages(settings: GanSettings, condition_dim: int, feature_network: nn.Module, guide: Guide | None) -> Stages:
+def stages(
+    settings: GanSettings, condition_dim: int, feature_network: nn.Module, guide: Guide | None, *, seed: int = 0
+) -> Stages:
     """Give the tasks of all stages (paper A2: 64 px, then 128 px with the layers up to 64 px fixed).
 
     Parameters
@@ -50,5 +52,7 @@ def stages(settings: GanSettings, condition_dim: int, feature_network: nn.Module
         Frozen network of the discriminator: images (n, 3, h, w) in [-1, 1] to feature maps or token sequences.
     guide
         Phase-1 image encoder: images in [-1, 1] to unit vectors in the conditions' space; None without guidance.
+    seed
+        Of the initial weights.
     """
-    return Stages(settings, condition_dim, feature_network, guide)
+    return Stages(settings, condition_dim, feature_network, guide, seed)

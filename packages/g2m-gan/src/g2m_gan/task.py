@@ -54,6 +54,8 @@ class GanTask:
     guide
         Images in [-1, 1] to unit vectors in the conditions' space; None only if the guidance's weight is 0. If it is a
         module, or a method of one, that module is frozen.
+    seed
+        Of the initial weights, here and in later stages.
     """
 
     def __init__(
@@ -64,11 +66,13 @@ class GanTask:
         discriminator: Discriminator,
         feature_network: nn.Module,
         guide: Guide | None,
+        seed: int = 0,
     ) -> None:
         if settings.guidance.weight and guide is None:
             raise InputError("guidance.weight is not 0 but there is no image encoder: hand in guide, or set it to 0")
         self.settings = settings
         self.stage_index = stage_index
+        self.seed = seed
         self.generator = generator.to(memory_format=torch.channels_last)
         self.discriminator = discriminator.to(memory_format=torch.channels_last)
         self.feature_network = feature_network.requires_grad_(False).eval()
@@ -98,16 +102,16 @@ class GanTask:
 
     @classmethod
     def build(
-        cls, settings: GanSettings, condition_dim: int, feature_network: nn.Module, guide: Guide | None
+        cls, settings: GanSettings, condition_dim: int, feature_network: nn.Module, guide: Guide | None, seed: int = 0
     ) -> "GanTask":
-        """Make the first stage; initial weights depend on `settings.seed` alone."""
+        """Make the first stage; initial weights depend on `seed` alone."""
         resolution = settings.stages[0].resolution
         shapes = feature_shapes(feature_network, settings.discriminator.feature_px or resolution)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
+            torch.manual_seed(seed)
             generator = Generator(settings.generator, condition_dim, resolution)
             discriminator = Discriminator(settings.discriminator, shapes, condition_dim)
-        return cls(settings, 0, generator, discriminator, feature_network, guide)
+        return cls(settings, 0, generator, discriminator, feature_network, guide, seed)
 
     @classmethod
     def from_previous(cls, previous: "GanTask") -> "GanTask":
@@ -120,12 +124,12 @@ class GanTask:
         resolution, old = settings.stages[index].resolution, previous.generator
         shapes = feature_shapes(previous.feature_network, settings.discriminator.feature_px or resolution)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed + index)
+            torch.manual_seed(previous.seed + index)
             generator = Generator(old.settings, old.condition_dim, resolution)
             discriminator = Discriminator(settings.discriminator, shapes, old.condition_dim)
         generator.load_state_dict({**generator.state_dict(), **previous.ema.state_dict()})
         discriminator.load_state_dict(previous.discriminator.state_dict())
-        return cls(settings, index, generator, discriminator, previous.feature_network, previous.guide)
+        return cls(settings, index, generator, discriminator, previous.feature_network, previous.guide, previous.seed)
 
     def prepare(self, accelerator: Accelerator) -> None:
         """Move everything to the accelerator's device and let it wrap modules and optimisers."""
