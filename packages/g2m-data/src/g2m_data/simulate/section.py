@@ -1,0 +1,52 @@
+"""Simulate one section; `python -m g2m_data.simulate.section ROOT PRESET SEED NUMBER` does so in a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from g2m_data.simulate.anatomy import FACTORS, RASTER_UM, REGIONS, draw_anatomy
+from g2m_data.simulate.config import PRESETS
+from g2m_data.simulate.counts import count_bins, count_spots
+from g2m_data.simulate.drawing import draw_scene
+from g2m_data.simulate.packing import pack_tissue
+from g2m_data.simulate.programmes import choose_panel
+from g2m_data.simulate.spaceranger import write_outs, write_slide
+from g2m_data.simulate.staining import Painter, even_out
+from g2m_data.truth import TruthMaps
+
+
+def simulate_section(root: Path, preset: str, seed: int, number: int) -> None:
+    """Write section `number` of a preset below `root`: Space Ranger folder, slide, and truth maps."""
+    settings = PRESETS[preset]
+    plan = settings.sections[number]
+    panel = choose_panel(settings, seed)
+    # independent streams: a change in the drawing leaves the counts as they are
+    shape, place, draw, count, name = (np.random.default_rng([seed, number, stream]) for stream in range(5))
+    anatomy = draw_anatomy(plan, settings, shape)
+    scene = draw_scene(anatomy, pack_tissue(anatomy, place), draw)
+    painter = Painter(scene, anatomy, plan.mpp, seed)
+    even_out(painter)
+
+    raw = root / "raw" / plan.id
+    raw.mkdir(parents=True)
+    quarter = write_slide(raw / slide_name(plan.layout), painter, plan)
+    counting = count_bins if plan.platform == "visium-hd" else count_spots
+    molecules = counting(plan, settings, panel, anatomy, scene.glomeruli_um, count)
+    genes = [panel.every_gene[index] for index in molecules.measured]
+    write_outs(raw / "outs", plan, molecules, genes, quarter, name)
+    maps = TruthMaps(anatomy.region, anatomy.factors, REGIONS, tuple(FACTORS), RASTER_UM / plan.mpp)
+    maps.save(root / "truth", plan.id)
+
+
+def slide_name(layout: str) -> str:
+    """Visium HD slides are BigTIFF, the others plain TIFF."""
+    return "tissue.btf" if layout == "hd" else "tissue.tif"
+
+
+if __name__ == "__main__":
+    cv2.setNumThreads(1)  # sections run side by side
+    simulate_section(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))

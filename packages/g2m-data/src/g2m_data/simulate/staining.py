@@ -1,0 +1,177 @@
+"""From a scene to pixels: paint stain concentrations tile by tile, then Beer-Lambert with the section's own stains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter
+
+from g2m_data.simulate.anatomy import FACTORS, OUTSIDE, RASTER_UM, REGIONS, Anatomy
+from g2m_data.simulate.config import SectionPlan
+from g2m_data.simulate.drawing import Scene
+
+Floats = npt.NDArray[np.float32]
+TILE_PX = 1024
+EOSIN_PER_SD, THICKNESS_SD, BALANCE_SD = 0.20, 0.13, 0.13
+# haematoxylin, eosin of the ground between the tubules
+GROUND = {"CX": (0.12, 0.62), "OSOM": (0.10, 0.60), "ISOM": (0.10, 0.62), "IM&P": (0.10, 0.86), "BAT": (0.12, 0.90)}
+# Every region is brought to these mean transmissions in red and green under the standard stain, so that a region cannot
+# be told by its mean colour.
+MEAN_RED, MEAN_GREEN = 0.690, 0.470
+_STANDARD = np.array([(0.5626, 0.7201, 0.4062), (0.2159, 0.8012, 0.5581)], np.float32)
+
+
+@dataclass(frozen=True)
+class Grain:
+    """Periodic noise of unit variance, TILE_PX square, that repeats from tile to tile."""
+
+    coarse: Floats
+    fine: Floats
+    streaks: Floats
+    sensor: Floats
+
+
+def make_grain(mpp: float, seed: int) -> Grain:
+    """Noise at the scales of cytoplasm (0.7 um), chromatin (0.4 um) and collagen (1 x 7 um)."""
+    rng = np.random.default_rng([seed, 7])
+
+    def noise(sigma_um: tuple[float, float]) -> Floats:
+        field = gaussian_filter(rng.standard_normal((TILE_PX, TILE_PX)), [s / mpp for s in sigma_um], mode="wrap")
+        return (field / field.std()).astype(np.float32)
+
+    return Grain(noise((0.7, 0.7)), noise((0.4, 0.4)), noise((1.0, 7.0)), noise((0.5 * mpp, 0.5 * mpp)))
+
+
+class Painter:
+    """Renders any rectangle of one section at one resolution; rectangles start at multiples of TILE_PX."""
+
+    def __init__(self, scene: Scene, anatomy: Anatomy, mpp: float, seed: int) -> None:
+        self.anatomy, self.mpp, self.grain = anatomy, mpp, make_grain(mpp, seed)
+        self.layers = scene.layers
+        self.bounds = [(p.min(axis=1), p.max(axis=1)) for p, _ in scene.layers]
+        shape = anatomy.region.shape
+        ground = np.zeros((OUTSIDE + 1, 2), np.float32)
+        ground[: len(REGIONS)] = [GROUND[name] for name in REGIONS]
+        region = _fill_outside(anatomy.region)
+        self.ground = ground[region]
+        capsule = np.abs(anatomy.capsule) < 6.0
+        self.ground[capsule] = (0.2, 1.05)
+        self.fibrous = ((region == REGIONS.index("IM&P")) | capsule).astype(np.float32)
+        self.gains = np.ones((*shape, 2), np.float32)
+        eosin = np.clip(anatomy.factors[list(FACTORS).index("eosin")], -2.5, 2.5)
+        self.fields = np.stack(
+            [
+                np.exp(THICKNESS_SD * anatomy.thickness + BALANCE_SD / 2 * anatomy.balance),
+                np.exp(THICKNESS_SD * anatomy.thickness - BALANCE_SD / 2 * anatomy.balance + EOSIN_PER_SD * eosin),
+            ],
+            axis=-1,
+        ).astype(np.float32)
+
+    def concentrations(self, x_px: int, y_px: int, width: int, height: int) -> Floats:
+        """Haematoxylin and eosin of a rectangle, (height, width, 2)."""
+        canvas = np.empty((height, width, 3), np.uint8)
+        canvas[..., :2] = np.clip(self._upsample(self.ground, x_px, y_px, width, height) * 100, 0, 255)
+        fibres = self._upsample(self.fibrous, x_px, y_px, width, height)
+        canvas[..., 2] = 14
+        paint_polygons(canvas, self.layers, self.bounds, self.mpp, x_px, y_px)
+
+        coarse, fine, streaks = (g[:height, :width] for g in (self.grain.coarse, self.grain.fine, self.grain.streaks))
+        grainy = canvas[..., 2].astype(np.float32) * 0.01
+        unpainted = (canvas[..., 2] == 14) * fibres
+        layers = canvas[..., :2].astype(np.float32) * 0.01
+        layers[..., 0] *= 1 + grainy * fine
+        layers[..., 1] *= 1 + grainy * coarse * 0.6 + unpainted * streaks * 0.34
+        layers *= self._upsample(self.fields * self.gains, x_px, y_px, width, height)
+        level = self._upsample(self.anatomy.level, x_px, y_px, width, height)
+        layers *= np.clip(level / 1.5 + 0.5, 0, 1)[..., None]
+        return cv2.GaussianBlur(np.maximum(layers, 0), (0, 0), 0.35 / self.mpp)
+
+    def _upsample(self, raster: Floats, x_px: int, y_px: int, width: int, height: int) -> Floats:
+        """Bilinear values of an 8 um raster at the rectangle's pixel centres."""
+        step = self.mpp / RASTER_UM
+        matrix = np.array([[step, 0, (x_px + 0.5) * step - 0.5], [0, step, (y_px + 0.5) * step - 0.5]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        result: Floats = cv2.warpAffine(raster, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return result
+
+
+def paint_polygons(
+    canvas: npt.NDArray[np.uint8],
+    layers: list[tuple[Floats, npt.NDArray[np.uint8]]],
+    bounds: list[tuple[Floats, Floats]],
+    mpp: float,
+    x_px: int,
+    y_px: int,
+) -> None:
+    """Fill the polygons that touch the canvas, whose corner lies at (x_px, y_px); edges are anti-aliased."""
+    corner = np.array((x_px, y_px), np.float32)
+    low, high = corner * mpp, (corner + canvas.shape[1::-1]) * mpp
+    for (polygons, paint), (lowest, highest) in zip(layers, bounds, strict=True):
+        touching = np.flatnonzero(((lowest < high) & (highest > low)).all(axis=1))
+        # polygons are in sixteenths of a pixel; pixel centres are whole numbers to OpenCV
+        fixed = np.rint((polygons[touching] / mpp - corner - 0.5) * 16).astype(np.int32)
+        for points, colour in zip(fixed, paint[touching].tolist(), strict=True):
+            cv2.fillConvexPoly(canvas, points, colour, cv2.LINE_AA, 4) if len(points) < 16 else cv2.fillPoly(
+                canvas, [points], colour, cv2.LINE_AA, 4
+            )
+
+
+def even_out(painter: Painter, step_um: float = 1.0) -> None:
+    """Set the painter's gains so that all regions have the same mean colour in this section."""
+    anatomy = painter.anatomy
+    thumbnail = Painter(Scene(painter.layers), anatomy, step_um, 0)
+    width, height = (int(side / step_um) for side in anatomy.size_um)
+    samples: dict[int, list[Floats]] = {code: [] for code in range(len(REGIONS))}
+    for y in range(0, height, TILE_PX):
+        for x in range(0, width, TILE_PX):
+            w, h = min(TILE_PX, width - x), min(TILE_PX, height - y)
+            tile = thumbnail.concentrations(x, y, w, h)
+            yy, xx = (np.indices((h, w)) + 0.5) * step_um
+            region = anatomy.at(anatomy.region, np.stack([xx + x * step_um, yy + y * step_um], axis=-1))
+            for code, values in samples.items():
+                values.append(tile[region == code])
+    gains = np.ones((OUTSIDE + 1, 2), np.float32)
+    for code, values in samples.items():
+        pixels = np.concatenate(values)
+        if len(pixels):
+            gains[code] = match_means(pixels[:: max(1, len(pixels) // 40_000)])
+    painter.gains = cv2.blur(gains[_fill_outside(anatomy.region)], (3, 3))
+
+
+def match_means(pixels: Floats) -> npt.NDArray[np.float64]:
+    """Gains of haematoxylin and eosin that bring (n, 2) concentrations to the common mean red and green (Newton)."""
+    target = np.array((MEAN_RED, MEAN_GREEN))
+    stain = _STANDARD[:, :2].astype(np.float64)
+    gain = np.ones(2)
+    for _ in range(8):
+        light = np.exp(-(pixels * gain) @ stain)  # (n, 2): red, green
+        slope = -np.einsum("nc,ns,sc->cs", light, pixels, stain) / len(pixels)
+        step = np.linalg.solve(slope, target - light.mean(axis=0))
+        gain = np.clip(gain + step, 0.4, 2.5)
+    return gain
+
+
+def develop(concentrations: Floats, plan: SectionPlan, noise: Floats | None = None) -> npt.NDArray[np.uint8]:
+    """Light through the stained section, uint8 RGB (Beer-Lambert)."""
+    stain = np.array([plan.haematoxylin, plan.eosin], np.float32)
+    stain *= (np.array(plan.strength, np.float32) / np.linalg.norm(stain, axis=1))[:, None]
+    density = concentrations[..., :1] * stain[0] + concentrations[..., 1:] * stain[1]
+    light = cv2.exp(-density) * np.array(plan.white, np.float32)
+    if noise is not None:
+        light += noise[: light.shape[0], : light.shape[1], None] * 1.6
+    return np.clip(np.rint(light), 0, 255).astype(np.uint8)
+
+
+def _fill_outside(region: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Give cells outside the tissue the region of the nearest cell inside, so that edges do not fade."""
+    filled = region.copy()
+    kernel = np.ones((3, 3), np.uint8)
+    for _ in range(3):
+        # dilation takes the largest code, so shift codes up and leave 0 for empty
+        codes = np.where(filled == OUTSIDE, 0, filled + 1).astype(np.uint8)
+        grown = cv2.dilate(codes, kernel)
+        filled = np.where((filled == OUTSIDE) & (grown > 0), grown - 1, filled).astype(np.uint8)
+    return filled

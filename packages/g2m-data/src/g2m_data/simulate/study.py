@@ -1,0 +1,152 @@
+"""Simulate a whole study: every section, the truth, and the manifest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from g2m_data.errors import InputError
+from g2m_data.simulate.anatomy import FACTORS, REGIONS
+from g2m_data.simulate.config import PRESETS, PhantomSettings
+from g2m_data.simulate.programmes import Panel, choose_panel
+from g2m_data.simulate.section import simulate_section, slide_name
+from g2m_data.truth import write_tables
+
+
+def pass_through(sequence: Iterable[Any], description: str = "", total: float | None = None) -> Iterable[Any]:
+    """Track nothing."""
+    return sequence
+
+
+def simulate_study(
+    out: Path,
+    *,
+    preset: str = "demo",
+    seed: int = 0,
+    workers: int = 2,
+    track: Callable[..., Iterable[Any]] = pass_through,
+) -> Path:
+    """Write a phantom study: raw Space Ranger folders, slides, truth and `study.toml`.
+
+    Parameters
+    ----------
+    out
+        Folder to create; it appears only when complete.
+    preset
+        Row of `g2m_data.simulate.config.PRESETS`.
+    seed
+        Same seed, same arrays.
+    workers
+        Sections simulated side by side, each in a process of its own; 1 stays in this process.
+    track
+        Called with the finished sections, as `rich.progress.track`.
+
+    Returns
+    -------
+    Path of the manifest.
+
+    Raises
+    ------
+    InputError
+        For an unknown preset, or a folder that exists.
+    """
+    out = Path(out)
+    if preset not in PRESETS:
+        raise InputError(f"unknown phantom preset '{preset}'; choose one of {', '.join(PRESETS)}")
+    if out.exists():
+        raise InputError(f"{out} exists already; choose another folder or remove it")
+    settings = PRESETS[preset]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    root = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    root.chmod(0o755)
+    try:
+        (root / "truth").mkdir()
+        done = _simulate_sections(root, preset, seed, workers, len(settings.sections))
+        for _ in track(done, description="Simulating sections", total=len(settings.sections)):
+            pass
+        _write_truth_tables(root / "truth", choose_panel(settings, seed))
+        (root / "study.toml").write_text(manifest_text(preset, settings))
+        root.rename(out)
+    except BaseException:
+        shutil.rmtree(root, ignore_errors=True)
+        raise
+    return out / "study.toml"
+
+
+def _simulate_sections(root: Path, preset: str, seed: int, workers: int, sections: int) -> Iterable[int]:
+    if workers <= 1:
+        for number in range(sections):
+            simulate_section(root, preset, seed, number)
+            yield number
+        return
+    # A plain command instead of multiprocessing: it never imports the caller's script a second time.
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+
+    def run(number: int) -> int:
+        command = [sys.executable, "-m", "g2m_data.simulate.section", str(root), preset, str(seed), str(number)]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if result.returncode:
+            raise RuntimeError(f"section {number} of the phantom failed:\n{result.stderr}")
+        return number
+
+    with ThreadPoolExecutor(workers) as pool:
+        jobs = [pool.submit(run, number) for number in range(sections)]
+        try:
+            yield from (job.result() for job in as_completed(jobs))
+        finally:
+            for job in jobs:
+                job.cancel()
+
+
+def _write_truth_tables(directory: Path, panel: Panel) -> None:
+    names = [*FACTORS, ""]
+    genes = pd.DataFrame({"gene": panel.genes})
+    count = len(panel.genes)
+    for code, region in enumerate(REGIONS):
+        genes[f"mean_{region}"] = panel.profile[code, :count]
+    genes["factor"] = np.array(names, dtype=object)[panel.factor[:count]]
+    genes["effect"] = panel.effect[:count]
+    factors = pd.DataFrame(
+        [(name, ";".join(regions), statistic, sign) for name, (regions, statistic, sign) in FACTORS.items()],
+        columns=["factor", "regions", "statistic", "sign"],
+    )
+    write_tables(directory, genes, factors, panel.sets)
+
+
+def manifest_text(preset: str, settings: PhantomSettings) -> str:
+    """The study manifest, TOML."""
+    lines = [
+        "[study]",
+        f'name = "phantom-{preset}"',
+        'genes = "common"',
+        'truth = "truth"',
+        "",
+        "[view]",
+        "window_bins = 27",
+        "stride_bins = 5",
+        "",
+        "[patch]",
+        "pixels = 128",
+        'stain = "macenko"',
+    ]
+    for plan in settings.sections:
+        lines += [
+            "",
+            "[[sample]]",
+            f'id = "{plan.id}"',
+            f'platform = "{plan.platform}"',
+            f'spaceranger = "raw/{plan.id}/outs"',
+            f'image = "raw/{plan.id}/{slide_name(plan.layout)}"',
+            f'split = "{plan.split}"',
+        ]
+    return "\n".join(lines) + "\n"
