@@ -155,8 +155,9 @@ def _check_extent(slide: Slide, section: Section, sample: SampleEntry, layout: L
     low, high = section.xy.min(axis=0), section.xy.max(axis=0)
     if (low < -0.5).any() or high[0] > slide.width - 0.5 or high[1] > slide.height - 0.5:
         raise InputError(
-            f"{sample.image}: the slide has {slide.width} x {slide.height} pixels (width x height), but {layout.positions} places spots "
-            f"from ({low[0]:.0f}, {low[1]:.0f}) to ({high[0]:.0f}, {high[1]:.0f}); give the full-resolution image that Space Ranger was run with"
+            f"{sample.image}: the slide has {slide.width} x {slide.height} pixels (width x height), but "
+            f"{layout.positions} places spots from {low[0]:.0f}, {low[1]:.0f} to {high[0]:.0f}, {high[1]:.0f}; "
+            "give the full-resolution image that Space Ranger was run with"
         )
 
 

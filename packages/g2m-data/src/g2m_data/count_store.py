@@ -33,7 +33,7 @@ def store_path(folder: Path, platform: str) -> Path:
 
 
 def write_counts(path: Path, section: Section, genes: list[str]) -> None:
-    """Write a section so that :func:`anndata.read_zarr` opens it: X = counts, obs = array position, obsm["spatial"] = (x, y)."""
+    """Write a section as AnnData: X = counts, obs = array position and total, obsm["spatial"] = (x, y)."""
     obs = pd.DataFrame(
         {
             "array_row": section.array[:, 0],

@@ -32,7 +32,7 @@ def open_dataset(
     samples
         Only these sections.
     view
-        Windows of Visium HD bins other than the manifest's. The library size that counts are scaled to stays what it was.
+        Windows of Visium HD bins other than the manifest's. The library size that counts are scaled to stays.
 
     Raises
     ------
@@ -67,7 +67,8 @@ class DatasetDescription:
     view: View
     patch_px: int
     samples: pd.DataFrame
-    """One row a section: platform, split, pairs, mpp, patch_um, library_size_target, slide (size), dropped, genes_missing, notes."""
+    """One row a section: platform, split, mpp, patch_um, library_size_target, dropped, genes_missing, pairs, slide (its
+    size), notes."""
 
 
 class PairedDataset:
@@ -87,7 +88,8 @@ class PairedDataset:
             for sample in samples
         }
         self.obs = pd.concat([pairs.obs for pairs in self._pairs.values()])
-        """Indexed by `<sample>:<barcode>`: sample, split, platform, array_row, array_col, x, y (full-resolution pixels), total_counts."""
+        """Indexed by `<sample>:<barcode>`: sample, split, platform, array_row, array_col, x, y (full-resolution
+        pixels) and total_counts."""
         for column in ("sample", "split", "platform"):
             self.obs[column] = pd.Categorical(self.obs[column], categories=list(dict.fromkeys(self.obs[column])))
         self.corners: NDArray[np.int32] = np.concatenate([pairs.corners for pairs in self._pairs.values()])
@@ -105,8 +107,8 @@ class PairedDataset:
     def expression(self, indices: Indices) -> NDArray[np.float32]:
         """Expression of some pairs, float32 (n, gene).
 
-        Counts scaled to the section's stored library size (the median over its pairs in the manifest's view), then the natural log1p
-        (paper, Data). Computed on demand.
+        Counts scaled to the section's stored library size (the median over its pairs in the manifest's view), then the
+        natural log1p (paper, Data). Computed on demand.
         """
         index = self._resolve(indices)
         out = np.empty((len(index), len(self.genes)), dtype=np.float32)
@@ -153,7 +155,7 @@ class PairedDataset:
         return pd.concat(frames).reindex(self.obs.index) if frames else None
 
     def truth_factors(self) -> pd.DataFrame | None:
-        """The factors of a simulated study: factor, regions (where it is drawn), statistic, sign; None for a real one."""
+        """The factors of a simulated study: factor, regions (where it shows), statistic, sign; None for a real one."""
         path = self.path / "truth" / "factors.csv"
         return pd.read_csv(path) if path.is_file() else None
 

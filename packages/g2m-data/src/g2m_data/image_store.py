@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -26,7 +27,7 @@ def create_pixels(folder: Path, height: int, width: int) -> NDArray[np.uint8]:
 
 
 def open_pixels(folder: Path) -> NDArray[np.uint8]:
-    """Open the flat copy of a sample's slide read-only, rebuilding it from `image.zarr` if it is missing or cut short."""
+    """Open the flat copy of a sample's slide read-only; rebuild it from `image.zarr` if it is missing or cut short."""
     path = folder / CACHE
     try:
         level = zarr.open_array(folder / IMAGE / "0", mode="r")
@@ -45,7 +46,7 @@ def open_pixels(folder: Path) -> NDArray[np.uint8]:
 
 
 def write_image(folder: Path, pixels: NDArray[np.uint8], mpp: float) -> None:
-    """Write a resampled slide as OME-Zarr (zarr 3, OME-NGFF 0.5): axes c, y, x, each level half as wide as the one before.
+    """Write a resampled slide as OME-Zarr (zarr 3, OME-NGFF 0.5): axes c, y, x; each level half as wide as the last.
 
     Parameters
     ----------
@@ -57,7 +58,8 @@ def write_image(folder: Path, pixels: NDArray[np.uint8], mpp: float) -> None:
         Microns per pixel of `pixels`.
     """
     root = zarr.open_group(folder / IMAGE, mode="w", zarr_format=3)
-    level, datasets = pixels, []
+    level = pixels
+    datasets: list[Any] = []
     while True:
         name, factor = str(len(datasets)), 2 ** len(datasets)
         _write_level(root, name, level)
@@ -69,9 +71,11 @@ def write_image(folder: Path, pixels: NDArray[np.uint8], mpp: float) -> None:
         if max(level.shape[:2]) <= SMALLEST or min(level.shape[:2]) < 2:
             break
         level = _halve(level)
-    axes = [{"name": "c", "type": "channel"}] + [{"name": n, "type": "space", "unit": "micrometer"} for n in "yx"]
+    axes: list[Any] = [{"name": "c", "type": "channel"}] + [
+        {"name": n, "type": "space", "unit": "micrometer"} for n in "yx"
+    ]
     window = {"start": 0, "end": 255, "min": 0, "max": 255}
-    channels = [
+    channels: list[Any] = [
         {"label": label, "color": color, "active": True, "window": window}
         for label, color in (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
     ]
@@ -106,7 +110,7 @@ def _halve(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return half
 
 
-def _rebuild(path: Path, level: zarr.Array) -> NDArray[np.uint8]:
+def _rebuild(path: Path, level: zarr.Array[Any]) -> NDArray[np.uint8]:
     _, height, width = level.shape
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from g2m_data.units import SlidePixels
+
 VISIUM_ASPECT = math.sqrt(3)
 """Visium: rows 86.6 µm apart, columns 50 µm per index."""
 
@@ -28,10 +30,10 @@ class Lattice:
     """Whether this is Visium's hexagonal lattice: row + column always even, rows √3 times as far apart as columns."""
 
     @property
-    def pitch_px(self) -> float:
+    def pitch_px(self) -> SlidePixels:
         """Distance between neighbouring spots' centres, full-resolution pixels."""
         area = abs(self.per_col[0] * self.per_row[1] - self.per_col[1] * self.per_row[0])
-        return math.sqrt(area * 4 / math.sqrt(3)) if self.is_visium else math.sqrt(area)
+        return SlidePixels(math.sqrt(area * 4 / math.sqrt(3)) if self.is_visium else math.sqrt(area))
 
     @property
     def flip_rows(self) -> bool:
@@ -58,8 +60,8 @@ class Lattice:
 def fit_lattice(array: NDArray[np.integer], xy: NDArray[np.float64]) -> Lattice | None:
     """Fit the lattice robustly.
 
-    Least absolute distances first (iteratively reweighted), then least squares on the inliers, because a few misplaced spots must
-    not tilt a scale. A median nearest-neighbour distance would be biased by jitter instead.
+    Least absolute distances first (iteratively reweighted), then least squares on the inliers, because a few misplaced
+    spots must not tilt a scale. A median nearest-neighbour distance would be biased by jitter instead.
 
     Parameters
     ----------
@@ -102,5 +104,5 @@ def fit_lattice(array: NDArray[np.integer], xy: NDArray[np.float64]) -> Lattice 
         per_col=(float(per_col[0]), float(per_col[1])),
         residual_px=float(np.sqrt(np.mean(distance[inlier] ** 2))),
         outliers=int((~inlier).sum()) * step,
-        is_visium=even and abs(aspect / VISIUM_ASPECT - 1) < 0.15,
+        is_visium=even and bool(abs(aspect / VISIUM_ASPECT - 1) < 0.15),
     )

@@ -81,13 +81,15 @@ class SamplePairs:
         for start in range(0, len(indices), ROWS_AT_ONCE):
             part = indices[start : start + ROWS_AT_ONCE]
             counts = self.counts(part).toarray()
-            factor = self._target / np.maximum(self._totals[part], 1)
+            factor = (self._target / np.maximum(self._totals[part], 1)).astype(np.float32)
+            # most counts are zero, and a logarithm costs more than finding out
+            row, gene = np.nonzero(counts)
             block = out[start : start + ROWS_AT_ONCE]
-            np.multiply(counts, factor[:, None].astype(np.float32), out=block, dtype=np.float32, casting="unsafe")
-            np.log1p(block, out=block)
+            block[:] = 0
+            block[row, gene] = np.log1p(counts[row, gene] * factor[row])
 
     def counts(self, indices: NDArray[np.int64]) -> sparse.csr_array:
-        """Integer counts (n, gene); of windows, not in canonical form (see :func:`~g2m_data.windows.gather_windows`)."""
+        """Integer counts (n, gene); windows' as :func:`~g2m_data.windows.gather_windows` gives them."""
         rows = self._rows[indices]
         if self._grid is None:
             return self._counts[rows]

@@ -11,7 +11,7 @@ MINIMAL_SHARE = 0.95
 
 
 def read_gene_file(path: Path) -> list[str]:
-    """Read a panel: one symbol per line, in the order that counts; empty lines and lines starting with # are skipped."""
+    """Read a panel: one symbol per line, in the order to keep; empty lines and lines that start with # are skipped."""
     try:
         lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
@@ -43,7 +43,8 @@ def common_genes(genes_of: Mapping[Path, Sequence[str]]) -> list[str]:
     smallest = min(files, key=lambda file: len(genes_of[file]))
     if len(shared) < 0.1 * len(genes_of[smallest]):
         raise InputError(
-            f"{files[0]}: shares only {len(shared)} of its genes with all other sections; are they of one species and all named by symbol?"
+            f"{files[0]}: shares only {len(shared)} of its genes with all other sections; "
+            "are they of one species, and all named by symbol?"
         )
     return [gene for gene in genes_of[files[0]] if gene in shared]
 

@@ -53,7 +53,7 @@ def make_id(settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> str:
 
 
 def study_id(manifest: Path) -> str:
-    """The id that a dataset built from this manifest now would have; compare it with `dataset.json` to see whether to build."""
+    """The id of the dataset that this manifest would build now; where `dataset.json` has it, there is nothing to do."""
     study = read_manifest(manifest)
     return make_id(resolve_settings(study), hash_inputs(input_files(study)))
 

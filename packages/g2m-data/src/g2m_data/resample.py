@@ -1,6 +1,7 @@
 """The slide, resampled once to the resolution of a patch."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -46,7 +47,7 @@ class Resampling:
     def inside(self, corners: NDArray[np.int32], patch_px: int) -> NDArray[np.bool_]:
         """Whether each patch lies wholly on the resampled slide."""
         last = np.array([self.height, self.width]) - patch_px
-        return ((corners >= 0) & (corners <= last)).all(axis=1)
+        return np.asarray(((corners >= 0) & (corners <= last)).all(axis=1))
 
 
 def resample_slide(
@@ -54,7 +55,7 @@ def resample_slide(
 ) -> None:
     """Resample a slide band by band into `out`, uint8 (plan.height, plan.width, 3), in bounded memory.
 
-    A pixel of the result is the mean over exactly the area it covers when the slide shrinks, and bilinear when it grows.
+    A pixel of the result is the mean over exactly the area it covers where the slide shrinks, bilinear where it grows.
     """
     for top in track(range(0, plan.height, BAND), description=description):
         bottom = min(top + BAND, plan.height)
@@ -64,9 +65,8 @@ def resample_slide(
             right = min(left + COLUMNS, plan.width)
             first_col, across = _axis_weights(left, right, plan.scale, slide.width)
             tile = band[:, first_col : first_col + across.shape[1]].astype(np.float32)
-            tile = _along_rows(down, tile)
-            tile = cv2.transpose(_along_rows(across, cv2.transpose(tile)))
-            out[top:bottom, left:right] = cv2.convertScaleAbs(tile)
+            turned = cv2.transpose(_along_rows(down, tile))
+            out[top:bottom, left:right] = cv2.convertScaleAbs(cv2.transpose(_along_rows(across, turned)))
 
 
 def normalise_slide(image: NDArray[np.uint8]) -> Stain:
@@ -99,19 +99,19 @@ def overview(image: NDArray[np.uint8], longest: int = OVERVIEW) -> NDArray[np.ui
         stop = min(start + rows, height)
         band = np.ascontiguousarray(image[start * factor : stop * factor, : width * factor])
         parts.append(cv2.resize(band, (width, stop - start), interpolation=cv2.INTER_AREA))
-    return np.concatenate(parts)  # type: ignore[return-value]
+    return np.concatenate(parts)
 
 
-def _along_rows(weights: sparse.csr_array, image: NDArray[np.float32]) -> NDArray[np.float32]:
+def _along_rows(weights: sparse.csr_array, image: NDArray[Any]) -> NDArray[np.float32]:
     result = weights @ image.reshape(image.shape[0], -1)
     return np.asarray(result).reshape(-1, *image.shape[1:])
 
 
 def _axis_weights(start: int, stop: int, scale: float, length: int) -> tuple[int, sparse.csr_array]:
-    """Weights (stop - start, source pixels) of resampled pixels `start` to `stop`, and the first source pixel they need.
+    """First source pixel needed for resampled pixels `start` to `stop`, and weights (stop - start, source pixels).
 
-    Shrinking: the overlap of each source pixel with the resampled pixel's extent. Growing: linear between the two centres
-    around the resampled pixel's centre.
+    Shrinking: the overlap of each source pixel with the resampled pixel's extent. Growing: linear between the two
+    centres around the resampled pixel's centre.
     """
     target = np.arange(start, stop)
     if scale <= 1:

@@ -7,6 +7,7 @@ from pathlib import Path
 from g2m_data.errors import InputError
 from g2m_data.lattice import Lattice
 from g2m_data.manifest import SampleEntry
+from g2m_data.units import Microns, MicronsPerPixel
 
 DISAGREEMENT = 0.03
 """Relative difference between two sources that is worth a note."""
@@ -16,16 +17,18 @@ DISAGREEMENT = 0.03
 class Geometry:
     """Nominal dimensions of a platform."""
 
-    pitch_um: float
+    pitch_um: Microns
     """Between neighbouring spots' (HD: bins') centres."""
-    spot_um: float
+    spot_um: Microns
     """Spot diameter, and so the width of a patch."""
 
 
 GEOMETRY = {
-    "visium-hd": Geometry(pitch_um=2.0, spot_um=55.0),  # pseudo-spots stand in for Visium's spots (paper, Data)
-    "visium": Geometry(pitch_um=100.0, spot_um=55.0),
-    "st": Geometry(pitch_um=200.0, spot_um=100.0),
+    "visium-hd": Geometry(
+        pitch_um=Microns(2.0), spot_um=Microns(55.0)
+    ),  # pseudo-spots stand in for Visium's spots (paper, Data)
+    "visium": Geometry(pitch_um=Microns(100.0), spot_um=Microns(55.0)),
+    "st": Geometry(pitch_um=Microns(200.0), spot_um=Microns(100.0)),
 }
 
 
@@ -34,9 +37,9 @@ class Scale:
     """What one pixel and one spot measure."""
 
     platform: str
-    mpp: float
+    mpp: MicronsPerPixel
     """Microns per full-resolution pixel."""
-    spot_um: float
+    spot_um: Microns
     source: str
     """Where `mpp` comes from: ``manifest mpp``, ``manifest pitch_um``, ``scalefactors_json.json`` or ``lattice``."""
     notes: tuple[str, ...]
@@ -47,9 +50,9 @@ def decide_scale(
 ) -> Scale:
     """Decide a section's scale and platform.
 
-    The order is: `mpp` of the manifest, its `pitch_um` over the lattice's pitch, `microns_per_pixel` of Space Ranger's JSON, the
-    platform's pitch over the lattice's. `spot_diameter_fullres` is never used, because it is not a 55 µm ruler: it was measured as 65
-    and as 70 µm.
+    The order is: `mpp` of the manifest, its `pitch_um` over the lattice's pitch, `microns_per_pixel` of Space Ranger's
+    JSON, the platform's pitch over the lattice's. `spot_diameter_fullres` is never used, because it is not a 55 µm
+    ruler: it was measured as 65 and as 70 µm.
 
     Raises
     ------
@@ -80,9 +83,9 @@ def decide_scale(
         for other, value in sources.items()
         if abs(value / mpp - 1) > DISAGREEMENT
     ]
-    pitch_um = None if lattice is None else lattice.pitch_px * mpp
+    measured_um = None if lattice is None else lattice.pitch_px * mpp
     if platform is None:  # a square lattice whose scale is given but whose platform is not
-        if pitch_um is not None and abs(pitch_um / GEOMETRY["st"].pitch_um - 1) < 0.1:
+        if measured_um is not None and abs(measured_um / GEOMETRY["st"].pitch_um - 1) < 0.1:
             platform = "st"
         elif sample.spot_um is not None:
             platform = "visium"
@@ -91,7 +94,9 @@ def decide_scale(
                 f"{positions}: sample {sample.id!r} is on no lattice g2m knows; give its 'spot_um' in the manifest"
             )
     spot_um = sample.spot_um if sample.spot_um is not None else GEOMETRY[platform].spot_um
-    return Scale(platform=platform, mpp=mpp, spot_um=spot_um, source=source, notes=tuple(notes))
+    return Scale(
+        platform=platform, mpp=MicronsPerPixel(mpp), spot_um=Microns(spot_um), source=source, notes=tuple(notes)
+    )
 
 
 def _platform(
@@ -106,8 +111,8 @@ def _platform(
     if sample.platform == "st":
         if lattice.is_visium and not scale_is_stated:
             raise InputError(
-                f"{positions}: sample {sample.id!r} has platform 'st', but its lattice is Visium's (row + column always even); "
-                "say platform = \"visium\", or state 'mpp' or 'pitch_um'"
+                f"{positions}: sample {sample.id!r} has platform 'st', but its lattice is Visium's (row + column "
+                "always even); say platform = \"visium\", or state 'mpp' or 'pitch_um'"
             )
         return "st"
     if lattice.is_visium:
@@ -115,6 +120,7 @@ def _platform(
     if scale_is_stated or (sample.platform is None and json_has_mpp):
         return sample.platform
     raise InputError(
-        f"{positions}: the spots of sample {sample.id!r} are not on Visium's lattice (row + column always even), so its scale "
-        "cannot be told; say platform = \"st\" for a legacy array (200 µm pitch), or state 'mpp' or 'pitch_um' in the manifest"
+        f"{positions}: the spots of sample {sample.id!r} are not on Visium's lattice (row + column always even), so "
+        'its scale cannot be told; say platform = "st" for a legacy array (200 µm pitch), or '
+        "state 'mpp' or 'pitch_um' in the manifest"
     )

@@ -115,7 +115,7 @@ def _rgb(path: Path, image: NDArray[np.generic]) -> NDArray[np.uint8]:
         image = np.repeat(image, 3, axis=2)
     elif channels not in (3, 4):
         raise InputError(f"{path}: expected an RGB image, found {channels} channels")
-    return np.ascontiguousarray(image[..., :3])  # type: ignore[arg-type]
+    return np.ascontiguousarray(image[..., :3])
 
 
 def _first_line(error: Exception) -> str:

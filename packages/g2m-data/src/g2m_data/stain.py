@@ -67,8 +67,8 @@ def estimate_stain(rgb: NDArray[np.uint8]) -> Stain:
 def normalise_stain(rgb: NDArray[np.uint8], stain: Stain) -> NDArray[np.uint8]:
     """Render an image of a slide with the target's stains.
 
-    One lookup, one 3 x 3 matrix and one exponential per pixel: unmixing and mixing are linear in optical density, so they are one
-    matrix. A blank tile is as good as any other, because nothing is estimated here.
+    One lookup, one 3 x 3 matrix and one exponential per pixel: unmixing and mixing are linear in optical density, so
+    they are one matrix. A blank tile is as good as any other, because nothing is estimated here.
 
     Parameters
     ----------

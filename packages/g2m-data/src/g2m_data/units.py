@@ -1,8 +1,8 @@
 """Units and coordinates, stated once.
 
-Coordinates are centres, (x, y) = (column, row), in full-resolution slide pixels, float64, unless a name says otherwise. The centre
-of the pixel in row 0 and column 0 is (0, 0), so a slide of `height` x `width` pixels spans -0.5 .. width - 0.5 in x. Space Ranger's
-`pxl_col_in_fullres` is x and its `pxl_row_in_fullres` is y.
+Coordinates are centres, (x, y) = (column, row), in full-resolution slide pixels, float64, unless a name says otherwise.
+The centre of the pixel in row 0 and column 0 is (0, 0), so a slide of `height` x `width` pixels spans -0.5 ..
+width - 0.5 in x. Space Ranger's `pxl_col_in_fullres` is x and its `pxl_row_in_fullres` is y.
 
 The *resampled slide* is the slide at patch width / patch pixels µm per pixel. A point x of the slide lies at
 `(x + 0.5) * scale - 0.5` in it, because it is the pixels' edges that scale, not their centres.

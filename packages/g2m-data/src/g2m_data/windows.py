@@ -1,7 +1,7 @@
 """Windows of Visium HD bins: which there are, and what their counts sum to.
 
-Bins are stored row-major, so the bins of one window row are neighbours in storage, and so are their non-zeros: a window of 27 x 27
-bins is 27 runs of a CSR matrix, holes or none.
+Bins are stored row-major, so the bins of one window row are neighbours in storage, and so are their non-zeros: a window
+of 27 x 27 bins is 27 runs of a CSR matrix, holes or none.
 """
 
 from dataclasses import dataclass
@@ -47,8 +47,8 @@ class BinGrid:
 def enumerate_windows(grid: BinGrid, view: View) -> NDArray[np.int64]:
     """Storage indices of the centre bins of all windows that lie wholly under tissue (paper, Data), row-major.
 
-    Windows start at multiples of the stride in array coordinates, so that which windows there are does not depend on where
-    the tissue happens to begin.
+    Windows start at multiples of the stride in array coordinates, so that which windows there are does not depend on
+    where the tissue happens to begin.
     """
     size, stride = view.window_bins, view.stride_bins
     rows, cols = grid.in_tissue.shape
@@ -59,7 +59,8 @@ def enumerate_windows(grid: BinGrid, view: View) -> NDArray[np.int64]:
     left = np.arange(-grid.first_col % stride, cols - size + 1, stride)
     complete = _box(missing, top, left, size) == 0
     row, col = np.nonzero(complete)
-    return grid.rank[(top[row] + size // 2) * cols + left[col] + size // 2]
+    centres: NDArray[np.int64] = grid.rank[(top[row] + size // 2) * cols + left[col] + size // 2]
+    return centres
 
 
 def window_totals(
@@ -97,8 +98,8 @@ def gather_windows(
 
     Returns
     -------
-    (n, genes), exact. **Not in canonical form**: a gene occurs once for every bin that has it. `toarray()` adds these up, and does so
-    faster than anything that sorts them; call `sum_duplicates()` first for anything else.
+    (n, genes), exact. **Not in canonical form**: a gene occurs once for every bin that has it. `toarray()` adds these
+    up, and does so faster than anything that sorts them; call `sum_duplicates()` first for anything else.
     """
     n_cols = grid.in_tissue.shape[1]
     row, col = _places(grid, centres)

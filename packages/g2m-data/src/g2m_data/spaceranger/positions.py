@@ -31,8 +31,8 @@ class Positions:
 def read_positions(path: Path) -> Positions:
     """Read `tissue_positions.parquet`, `tissue_positions.csv` or `tissue_positions_list.csv`.
 
-    Space Ranger 1 wrote the CSV without a header and version 2 with one, and both exist under both names: the first cell
-    tells.
+    Space Ranger 1 wrote the CSV without a header and version 2 with one, and both exist under both names: the first
+    cell tells.
 
     Raises
     ------

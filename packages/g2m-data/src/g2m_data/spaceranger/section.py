@@ -51,8 +51,8 @@ def read_section(layout: Layout, genes: Sequence[str]) -> Section:
     if n_unknown:
         example = barcodes.filter(pc.invert(known))[0].as_py().decode()
         raise InputError(
-            f"{layout.positions}: does not list {n_unknown} of the {len(barcodes)} barcodes in {layout.matrix} (e.g. {example}); "
-            "give the positions and the matrix of the same Space Ranger run"
+            f"{layout.positions}: does not list {n_unknown} of the {len(barcodes)} barcodes in {layout.matrix} "
+            f"(e.g. {example}); give the positions and the matrix of the same Space Ranger run"
         )
     row = pc.fill_null(row_of_position, -1).to_numpy().astype(np.int64)
     wanted = positions.in_tissue if layout.is_hd else positions.in_tissue & (row >= 0)
