@@ -38,6 +38,8 @@ class GeneratorSettings:
 class DiscriminatorSettings:
     """The trainable heads over the frozen feature network."""
 
+    features: str = "hf-hub:1aurent/vit_base_patch16_224.owkin_pancancer"  # timm name, hub id or folder of the frozen
+    # network, for whoever loads it and hands it in; "encoder": phase 1's image backbone
     head_kernel: int = 9  # taps of a head's residual convolution: k tokens, or a square of sqrt(k) on feature maps
     projection_dim: int = 64  # features are compared with the condition in this many dimensions
     group_size: int = 8  # consecutive samples that batch normalisation takes together
@@ -206,13 +208,15 @@ def _require(condition: bool, name: str, expected: str, found: object) -> None:
 _PAPER = GanSettings()
 
 PRESETS: dict[str, GanSettings] = {
-    # The paper's text: lambda 0.2 of a mean; 64 px for 16,000 iterations of 128 images, then 128 px for 50,000 with all
-    # layers up to 64 px fixed.
+    # The text: Owkin's ViT-B (Filiot et al. 2023) under the discriminator; lambda 0.2 of a mean; 64 px for 16,000
+    # iterations of 128 images, then 128 px for 50,000 with all layers up to 64 px fixed.
     "paper": _PAPER,
-    # Its public code, where that differs: guidance summed over micro-batches of 8 (lambda acts like 1.6) and, above
-    # 64 px, on a random 64 px crop; in the second stage every ToRGB layer still trains (10.20 M of 72.16 M).
+    # Its public code, where that differs: Lunit's ViT-S/16 (weights non-commercial); guidance summed over micro-batches
+    # of 8 (lambda acts like 1.6) and, above 64 px, on a random 64 px crop; in the second stage every ToRGB layer still
+    # trains (10.20 M of 72.16 M).
     "paper-code": dataclasses.replace(
         _PAPER,
+        discriminator=DiscriminatorSettings(features="hf-hub:1aurent/vit_small_patch16_224.lunit_dino"),
         guidance=GuidanceSettings(weight=0.2, reduction="group-sum", crop_px=64),
         stages=(
             StageSettings(),
@@ -223,7 +227,7 @@ PRESETS: dict[str, GanSettings] = {
     # with a neighbour's expression, gentler colour augmentation (stain carries meaning), a quarter of the images.
     "base": dataclasses.replace(
         _PAPER,
-        discriminator=DiscriminatorSettings(mismatch_weight=0.5),
+        discriminator=DiscriminatorSettings(features="encoder", mismatch_weight=0.5),
         augment=AugmentSettings(color=0.5),
         guidance=GuidanceSettings(weight=1.6),
         blur=BlurSettings(images=200_000),
@@ -244,7 +248,7 @@ PRESETS: dict[str, GanSettings] = {
             activation_clamp=0.0,
             condition_gain=8.0,
         ),
-        discriminator=DiscriminatorSettings(feature_px=0, condition_gain=8.0, mismatch_weight=0.5),
+        discriminator=DiscriminatorSettings(features="encoder", feature_px=0, condition_gain=8.0, mismatch_weight=0.5),
         augment=AugmentSettings(policy=("translation",)),
         guidance=GuidanceSettings(weight=2.0),
         blur=BlurSettings(sigma_px=4.0, images=2_000),

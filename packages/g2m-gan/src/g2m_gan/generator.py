@@ -36,7 +36,7 @@ class Mapping(nn.Module):
         self.register_buffer("mean", torch.zeros(settings.z_dim))
         self.w_dim = settings.z_dim + condition_dim
 
-    def style(self, z: Float[Tensor, "n z"]) -> Float[Tensor, "n z"]:
+    def style(self, z: Float[Tensor, "n z_dim"]) -> Float[Tensor, "n z_dim"]:
         """Map noise, brought to unit second moment first; the last layer is linear."""
         x = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
         for layer in self.layers[:-1]:
@@ -44,8 +44,8 @@ class Mapping(nn.Module):
         return self.layers[-1](x) if len(self.layers) else x
 
     def forward(
-        self, z: Float[Tensor, "n z"], condition: Float[Tensor, "n dim"], truncation: float
-    ) -> Float[Tensor, "n w"]:
+        self, z: Float[Tensor, "n z_dim"], condition: Float[Tensor, "n dim"], truncation: float
+    ) -> Float[Tensor, "n w_dim"]:
         """Join both halves of w."""
         style = self.style(z)
         if truncation != 1.0:
@@ -53,7 +53,7 @@ class Mapping(nn.Module):
         return torch.cat([style, condition * self.condition_gain], dim=1)
 
     @torch.no_grad()
-    def track_mean(self, z: Float[Tensor, "n z"]) -> None:
+    def track_mean(self, z: Float[Tensor, "n z_dim"]) -> None:
         """Move the running mean towards that of these draws."""
         self.mean.lerp_(self.style(z).mean(dim=0), 1 - self.decay)
 
@@ -88,11 +88,11 @@ class SynthesisBlock(nn.Module):
         self,
         x: Float[Tensor, "n c h w"],
         image: Float[Tensor, "n 3 h w"] | None,
-        w: Float[Tensor, "n w"],
+        w: Float[Tensor, "n w_dim"],
         noise: Float[Tensor, "n layer h2 w2"],
     ) -> tuple[Float[Tensor, "n c2 h2 w2"], Float[Tensor, "n 3 h2 w2"]]:
         """Give the features and the image so far, both at this block's resolution."""
-        maps = list(torch.split(noise, 1, dim=1))
+        maps = [noise[:, layer : layer + 1] for layer in range(self.noise_layers)]
         if self.up is not None:
             x = self.up(x, w, maps.pop(0))
         for layer, own in zip(self.layers, maps, strict=True):
@@ -130,7 +130,7 @@ class Generator(nn.Module):
 
     def forward(
         self,
-        z: Float[Tensor, "n z"],
+        z: Float[Tensor, "n z_dim"],
         condition: Float[Tensor, "n dim"],
         noise: Float[Tensor, "n pixel"],
         truncation: float = 1.0,

@@ -41,7 +41,7 @@ class SecondOrderStyle(nn.Module):
         super().__init__()
         self.affine = EqualLinear(w_dim, 3 * channels, bias_init=1.0)
 
-    def forward(self, w: Float[Tensor, "n w"]) -> Float[Tensor, "n channel"]:
+    def forward(self, w: Float[Tensor, "n w_dim"]) -> Float[Tensor, "n channel"]:
         """Give the factor of each channel."""
         m1, m2, m3 = self.affine(w).chunk(3, dim=1)
         return torch.addcmul(m3, m1, m2)
@@ -99,7 +99,7 @@ class ModulatedConv(nn.Module):
         self.clamp = clamp * gain
 
     def forward(
-        self, x: Float[Tensor, "n c h w"], w: Float[Tensor, "n w"], noise: Float[Tensor, "n 1 h2 w2"]
+        self, x: Float[Tensor, "n c h w"], w: Float[Tensor, "n w_dim"], noise: Float[Tensor, "n 1 h2 w2"]
     ) -> Float[Tensor, "n c2 h2 w2"]:
         """Convolve, add noise and bias, rectify."""
         style = self.style(w)
@@ -128,7 +128,7 @@ class ResidualConv(nn.Module):
         self.gamma = nn.Parameter(torch.full((channels,), layer_scale))
 
     def forward(
-        self, x: Float[Tensor, "n c h w"], w: Float[Tensor, "n w"], noise: Float[Tensor, "n 1 h w"]
+        self, x: Float[Tensor, "n c h w"], w: Float[Tensor, "n w_dim"], noise: Float[Tensor, "n 1 h w"]
     ) -> Float[Tensor, "n c h w"]:
         """Add the branch; statistics are taken in fp32."""
         branch = self.conv(self.norm(x.float()).to(x.dtype), w, noise)
@@ -147,7 +147,7 @@ class ToRGB(nn.Module):
         self.weight_gain = 1 / math.sqrt(channels)
         self.clamp = clamp
 
-    def forward(self, x: Float[Tensor, "n c h w"], w: Float[Tensor, "n w"]) -> Float[Tensor, "n 3 h w"]:
+    def forward(self, x: Float[Tensor, "n c h w"], w: Float[Tensor, "n w_dim"]) -> Float[Tensor, "n 3 h w"]:
         """Give this block's share of the image, fp32."""
         style = (self.style(w) * self.weight_gain)[:, :, None, None].to(x.dtype)
         x = functional.conv2d(x * style, self.weight.to(x.dtype)).float() + self.bias[:, None, None]
@@ -175,7 +175,7 @@ class FourierInput(nn.Module):
         self.weight = nn.Parameter(torch.randn(channels, channels))
         self.weight_gain = 1 / math.sqrt(channels)
 
-    def forward(self, w: Float[Tensor, "n w"]) -> Float[Tensor, "n channel size size"]:
+    def forward(self, w: Float[Tensor, "n w_dim"]) -> Float[Tensor, "n channel size size"]:
         """Draw the waves, turned and shifted by the four numbers that w maps to."""
         cos, sin, shift_x, shift_y = self.affine(w).float().unbind(dim=1)
         length = torch.hypot(cos, sin)

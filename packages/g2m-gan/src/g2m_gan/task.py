@@ -220,9 +220,9 @@ class GanTask:
         """Restore what `state_dict` gave."""
         self.ema.load_state_dict({name.removeprefix("ema."): value for name, value in state.items()})
 
-    def export(self, directory: Path) -> None:
+    def export(self, directory: Path, provenance: Mapping[str, Any] | None = None) -> None:
         """Save the averaged generator as a `StyleGanG`."""
-        self._model().save_pretrained(directory)
+        self._model().save_pretrained(directory, provenance)
 
     def _model(self) -> StyleGanG:
         generator = self.ema.module

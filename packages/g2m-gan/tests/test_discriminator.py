@@ -1,0 +1,91 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from g2m_gan.config import DiscriminatorSettings
+from g2m_gan.discriminator import BatchNormLocal, Discriminator, SpectralConv, feature_shapes
+from g2m_gan.errors import InputError
+
+VIT = [(196, 384)] * 5
+
+
+def test_heads_over_a_small_vit_have_the_published_size_and_980_logits():
+    with torch.device("meta"):
+        heads = Discriminator(DiscriminatorSettings(), VIT, 512)
+    assert sum(p.numel() for p in heads.parameters()) / 1e6 == pytest.approx(7.67, abs=0.005)
+    small = Discriminator(DiscriminatorSettings(), [(196, 4)] * 5, 6)
+    logits = small([torch.randn(8, 196, 4)] * 5, torch.randn(8, 6))
+    assert sum(x.shape[1] for x in logits) == 980
+
+
+@settings(max_examples=20, deadline=None)
+@given(groups=st.integers(1, 4), channels=st.integers(1, 5), positions=st.integers(1, 6), seed=st.integers(0, 99))
+def test_a_batch_is_normalised_like_its_groups_of_eight(groups, channels, positions, seed):
+    x = torch.randn(8 * groups, channels, positions, generator=torch.Generator().manual_seed(seed))
+    norm = BatchNormLocal(channels, 8)
+    torch.testing.assert_close(norm(x), torch.cat([norm(part) for part in x.split(8)]), atol=1e-5, rtol=1e-5)
+
+
+def test_normalisation_equals_batch_norm_within_a_group():
+    x = torch.randn(8, 3, 4, 4) * 3 + 1
+    want = torch.nn.functional.batch_norm(x, None, None, training=True)
+    torch.testing.assert_close(BatchNormLocal(3, 8)(x), want, atol=1e-5, rtol=1e-5)
+
+
+def test_an_incomplete_group_is_refused():
+    with pytest.raises(InputError, match="multiple of 8"):
+        BatchNormLocal(3, 8)(torch.randn(12, 3, 4))
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+def test_largest_singular_value_becomes_one_and_size_stays(axes):
+    conv = SpectralConv(axes, 6, 5, 3)
+    for _ in range(50):
+        conv.refresh()
+    norm = conv.u @ conv.weight.flatten(1) @ conv.v
+    singular = torch.linalg.svdvals((conv.weight / norm).flatten(1))
+    assert singular[0].item() == pytest.approx(1.0, abs=1e-3)
+    x = torch.randn(2, 6, *[7] * axes)
+    assert conv(x).shape == (2, 5, *[7] * axes)
+
+
+def test_scoring_leaves_no_trace():
+    conv = SpectralConv(1, 4, 4, 9, padding="circular")
+    before = {name: value.clone() for name, value in conv.state_dict().items()}
+    conv(torch.randn(2, 4, 16))
+    for name, value in conv.state_dict().items():
+        assert torch.equal(value, before[name])
+
+
+def test_token_convolution_closes_the_sequence_to_a_ring():
+    conv = SpectralConv(1, 4, 4, 9, padding="circular")
+    x = torch.randn(2, 4, 16)
+    torch.testing.assert_close(conv(x.roll(5, dims=2)), conv(x).roll(5, dims=2))
+
+
+def test_logits_are_the_projection_of_features_on_the_condition():
+    heads = Discriminator(DiscriminatorSettings(projection_dim=4), [(10, 6), (6, 4, 4)], 3)
+    features = [torch.randn(8, 10, 6), torch.randn(8, 6, 4, 4)]
+    for head in heads.heads:
+        torch.nn.init.zeros_(head.project.bias)
+    c = torch.randn(8, 3)
+    tokens, maps = heads(features, c)
+    assert tokens.shape == (8, 10)
+    assert maps.shape == (8, 16)
+    for twice, once in zip(heads(features, 2 * c), (tokens, maps), strict=True):
+        torch.testing.assert_close(twice, 2 * once)
+
+
+def test_further_conditions_are_compared_with_the_first_samples_again():
+    heads = Discriminator(DiscriminatorSettings(), [(6, 4, 4)], 3)
+    features, c, other = [torch.randn(16, 6, 4, 4)], torch.randn(16, 3), torch.randn(8, 3)
+    both = heads(features, torch.cat([c, other]))[0]
+    torch.testing.assert_close(both[:16], heads(features, c)[0])
+    torch.testing.assert_close(both[16:], heads(features, torch.cat([other, c[8:]]))[0][:8])
+
+
+def test_feature_networks_of_another_kind_are_refused(small_features):
+    assert feature_shapes(small_features, 32) == [(8, 8, 8), (16, 4, 4), (16, 16)]
+    with pytest.raises(InputError, match="feature_network gave Tensor"):
+        feature_shapes(torch.nn.Conv2d(3, 4, 3), 32)
