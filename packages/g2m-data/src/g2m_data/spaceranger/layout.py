@@ -71,7 +71,7 @@ def _find(folder: Path, *names: str) -> Path | None:
     for name in names:
         if (folder / name).is_file():
             return folder / name
-        prefixed = sorted(path for path in folder.glob(f"*[_-.]{name}") if path.is_file())
+        prefixed = sorted(path for path in folder.glob(f"*[-_.]{name}") if path.is_file())
         if len(prefixed) > 1:
             raise InputError(f"{folder}: several files could be {name}: {', '.join(path.name for path in prefixed)}")
         if prefixed:

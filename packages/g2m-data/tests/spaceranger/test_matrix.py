@@ -1,0 +1,66 @@
+import h5py
+import numpy as np
+import pytest
+
+from g2m_data.errors import InputError
+from g2m_data.spaceranger import matrix
+from g2m_data.spaceranger.matrix import read_counts, read_features
+
+
+@pytest.fixture
+def path(tmp_path, save_h5):
+    counts = np.random.default_rng(0).poisson(1.5, (30, 5))
+    save_h5(tmp_path / "m.h5", counts, ["Actb", "Gm1", "Gm1", "Mt1", "Gm1"], [f"b{i}" for i in range(30)])
+    return tmp_path / "m.h5"
+
+
+def test_only_genes_are_read_and_repeated_symbols_are_named_as_scanpy_does(path):
+    features = read_features(path)
+    assert features.genes == ["Actb", "Gm1", "Gm1-1", "Mt1", "Gm1-2"]
+    assert features.total == 6
+
+
+def test_counts_go_to_the_columns_asked_for_in_blocks(path, monkeypatch):
+    expected = np.random.default_rng(0).poisson(1.5, (30, 5))
+    monkeypatch.setattr(matrix, "BLOCK", 7)
+    counts = read_counts(path, np.array([2, -1, 0, -1, 1, -1]), 3).toarray()
+    np.testing.assert_array_equal(counts, expected[:, [2, 4, 0]])
+
+
+def test_truncated_file_is_one_clear_line(path):
+    path.write_bytes(path.read_bytes()[:-600])
+    with pytest.raises(InputError, match=r"m\.h5: truncated or damaged HDF5") as caught:
+        read_features(path)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("data", lambda path: read_counts(path, np.zeros(6, np.int64), 1)),
+        ("indices", lambda path: read_counts(path, np.zeros(6, np.int64), 1)),
+        ("indptr", lambda path: read_counts(path, np.zeros(6, np.int64), 1)),
+        ("features", read_features),
+        ("barcodes", matrix.read_barcodes),
+    ],
+)
+def test_missing_part_is_one_clear_line(path, name, read):
+    with h5py.File(path, "a") as file:
+        del file["matrix"][name]
+    with pytest.raises(InputError, match=r"m\.h5: truncated or damaged"):
+        read(path)
+
+
+@pytest.mark.parametrize(("name", "index", "value"), [("indices", 3, 99), ("indptr", 2, 90000), ("data", 0, -4)])
+def test_inconsistent_numbers_are_refused(path, name, index, value):
+    with h5py.File(path, "a") as file:
+        file["matrix"][name][index] = value
+    with pytest.raises(InputError, match="copy the file again"):
+        read_counts(path, np.zeros(6, np.int64), 1)
+
+
+def test_foreign_hdf5_is_refused(tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file["a"] = 1
+    with pytest.raises(InputError, match="not a 10x feature-barcode matrix"):
+        read_features(tmp_path / "x.h5")

@@ -1,0 +1,76 @@
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from g2m_data.manifest import View
+from g2m_data.windows import BinGrid, enumerate_windows, gather_windows, window_totals
+
+
+@st.composite
+def tissues(draw):
+    rows, cols = draw(st.integers(1, 18)), draw(st.integers(1, 18))
+    seed = draw(st.integers(0, 2**32 - 1))
+    rng = np.random.default_rng(seed)
+    mask = rng.random((rows, cols)) < draw(st.sampled_from([0.5, 0.9, 0.98, 1.0]))
+    mask[rng.integers(rows), rng.integers(cols)] = True
+    first = (draw(st.integers(0, 40)), draw(st.integers(0, 40)))
+    array = np.argwhere(mask) + first
+    counts = rng.poisson(0.4, (len(array), 7))
+    view = View(window_bins=draw(st.sampled_from([1, 3, 5, 7])), stride_bins=draw(st.integers(1, 6)))
+    return array, counts, view
+
+
+def naive_windows(array, counts, view):
+    """{(centre row, centre column): summed counts}, by looking every bin up."""
+    bins = {tuple(place): row for place, row in zip(array.tolist(), counts, strict=True)}
+    low, high = array.min(axis=0), array.max(axis=0)
+    sums = {}
+    for top in range(0, high[0] + 1, view.stride_bins):
+        for left in range(0, high[1] + 1, view.stride_bins):
+            if top < low[0] or left < low[1]:
+                continue
+            members = [(top + i, left + j) for i in range(view.window_bins) for j in range(view.window_bins)]
+            if all(member in bins for member in members):
+                centre = (top + view.window_bins // 2, left + view.window_bins // 2)
+                sums[centre] = np.sum([bins[member] for member in members], axis=0)
+    return sums
+
+
+@settings(max_examples=150, deadline=None)
+@given(tissues())
+def test_window_sums_match_naive_loop_on_offset_grid_with_holes(case):
+    array, counts, view = case
+    grid = BinGrid.from_array(array)
+    centres = enumerate_windows(grid, view)
+    expected = naive_windows(array, counts, view)
+    assert [tuple(place) for place in array[centres].tolist()] == sorted(expected)
+    matrix = sparse.csr_array(counts.astype(np.int32))
+    sums = gather_windows(grid, matrix, centres, view.window_bins).toarray()
+    for place, row in zip(array[centres].tolist(), sums, strict=True):
+        np.testing.assert_array_equal(row, expected[tuple(place)])
+    np.testing.assert_array_equal(window_totals(grid, counts.sum(axis=1), centres, view.window_bins), sums.sum(axis=1))
+
+
+@settings(max_examples=50, deadline=None)
+@given(tissues(), st.randoms(use_true_random=False))
+def test_any_batch_of_windows_gathers_the_same_rows_in_its_order(case, random):
+    array, counts, view = case
+    grid = BinGrid.from_array(array)
+    centres = enumerate_windows(grid, view)
+    matrix = sparse.csr_array(counts.astype(np.int32))
+    every = gather_windows(grid, matrix, centres, view.window_bins).toarray()
+    batch = np.array([random.randrange(len(centres)) for _ in range(5)] if len(centres) else [], dtype=np.int64)
+    np.testing.assert_array_equal(
+        gather_windows(grid, matrix, centres[batch], view.window_bins).toarray(), every[batch]
+    )
+
+
+def test_which_windows_there_are_does_not_depend_on_where_tissue_begins():
+    array = np.argwhere(np.ones((40, 40), dtype=bool)) + np.array((100, 200))
+    view = View(window_bins=9, stride_bins=5)
+    whole = {tuple(place) for place in array[enumerate_windows(BinGrid.from_array(array), view)].tolist()}
+    cut = array[(array[:, 0] >= 103) & (array[:, 1] >= 207)]
+    kept = {tuple(place) for place in cut[enumerate_windows(BinGrid.from_array(cut), view)].tolist()}
+    assert kept < whole
+    assert kept == {place for place in whole if place[0] - 4 >= 103 and place[1] - 4 >= 207}
