@@ -45,9 +45,9 @@ def track(sequence: Iterable[T], description: str = "", total: float | None = No
 class progress:  # noqa: N801 - used like a function: `with progress("…", 10) as advance`
     """A progress bar as a context manager that gives ``advance(steps, note)``."""
 
-    def __init__(self, description: str, total: float | None, start: float = 0) -> None:
-        self.description, self.total, self.done = description, total, start
-        self._interactive = sys.stderr.isatty()
+    def __init__(self, description: str, total: float | None, start: float = 0, *, shown: bool = True) -> None:
+        self.description, self.total, self.done, self.shown = description, total, start, shown
+        self._interactive = shown and sys.stderr.isatty()
 
     def __enter__(self) -> Callable[[float, str], None]:
         self._began = self._last = time.monotonic()
@@ -73,7 +73,7 @@ class progress:  # noqa: N801 - used like a function: `with progress("…", 10) 
         self.done += steps
         if self._interactive:
             self._bar.update(self._task, advance=steps, note=note)
-        elif time.monotonic() - self._last > _SECONDS_BETWEEN_LINES:
+        elif self.shown and time.monotonic() - self._last > _SECONDS_BETWEEN_LINES:
             self._last = time.monotonic()
             rate = (self.done - self._first) / (self._last - self._began)
             of = f" of {self.total:g}" if self.total else ""

@@ -44,8 +44,8 @@ def embed(dataset_folder: Path, model_folder: Path, out: Path, *, allow_missing_
     model = ContrastiveModel.from_pretrained(model_folder)
     record = embeddings_record(dataset_folder, model_folder, allow_missing_genes=allow_missing_genes)
     with complete_or_absent(out) as partial:
-        embeddings = embed_pairs(model, dataset, track=track, allow_missing_genes=allow_missing_genes)
-        embeddings.uns["provenance"] = _plain(record)
+        share = {"minimum_share": 0.0} if allow_missing_genes else {}
+        embeddings = embed_pairs(model, dataset, provenance={"provenance": _plain(record)}, track=track, **share)
         embeddings.write_h5ad(partial)
     return out
 

@@ -80,7 +80,7 @@ def fit(task: Task, plan: Plan, run: Path, accelerator: Accelerator) -> None:
 
     began = saved = time.monotonic()
     began_at, note = images_seen, ""
-    with progress(f"{run.name} {plan.stage}", plan.total_images, images_seen) as advance:
+    with progress(f"{run.name} {plan.stage}", plan.total_images, images_seen, shown=main) as advance:
         for batch in training_batches(plan, images_seen, accelerator.process_index, accelerator.num_processes):
             # --- one update
             losses = task.step(batch, images_seen)
@@ -92,8 +92,7 @@ def fit(task: Task, plan: Plan, run: Path, accelerator: Accelerator) -> None:
                 rate = (images_seen - began_at) / (time.monotonic() - began)
                 report({**values, "images_per_second": round(rate, 1)})
                 note = "  ".join(f"{key} {value:.3f}" for key, value in list(values.items())[:3])
-            if main:
-                advance(plan.batch_size, note)
+            advance(plan.batch_size, note)
 
             # --- look at it
             last = images_seen >= plan.total_images

@@ -66,9 +66,9 @@ def generate(model_folder: Path, embeddings_file: Path, out: Path, request: Requ
     embeddings = read_embeddings(embeddings_file)
     rows = chosen_rows(embeddings.obs, request, embeddings_file)
     conditions = np.asarray(embeddings.X, np.float32)
-    if conditions.shape[1] != model.condition_dim:
+    if conditions.shape[1] != model.generator.condition_dim:
         raise InputError(
-            f"{embeddings_file}: embeddings of {conditions.shape[1]} dimensions, but {model_folder} was trained on {model.condition_dim}; "
+            f"{embeddings_file}: embeddings of {conditions.shape[1]} dimensions, but {model_folder} was trained on {model.generator.condition_dim}; "
             "embed with the encoders it was trained on"
         )
     prompts = rows

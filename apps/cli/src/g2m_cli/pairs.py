@@ -47,6 +47,7 @@ class TrainingPairs:
 
         self.dataset, self.device, self.with_expression = dataset, device, expression
         self.rows = np.arange(len(dataset)) if rows is None else np.asarray(rows)
+        self.section = torch.from_numpy(dataset.obs["sample"].cat.codes.to_numpy().astype(np.int64))
         self.embedding = None if embedding is None else torch.from_numpy(np.ascontiguousarray(embedding)).to(device)
         self.resident = ResidentSlides(dataset, device) if fits_on(dataset, device) else None
 
@@ -58,7 +59,11 @@ class TrainingPairs:
         import torch
 
         rows = self.rows[indices]
-        batch: dict[str, Tensor] = {"key": torch.from_numpy(keys), "patch": self.patches(rows)}
+        batch: dict[str, Tensor] = {
+            "key": torch.from_numpy(keys),
+            "section": self.section[torch.from_numpy(rows)],
+            "patch": self.patches(rows),
+        }
         if self.embedding is not None:
             batch["embedding"] = self.embedding[torch.from_numpy(rows).to(self.device)]
         if self.with_expression:

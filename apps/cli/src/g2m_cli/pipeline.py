@@ -99,7 +99,7 @@ def run_study(
         record = generated_record(generator, study.embeddings, request)
         stages.once(f"generate_{name}", folder, record["id"], folder_id, draw)
     with stages.timed("report"):
-        return write_study_report(study, seed=seed, preset=preset, seconds=stages.seconds)
+        return write_study_report(study, seed=seed, seconds=stages.seconds)
 
 
 def grouped(overrides: Sequence[str], stages: Sequence[str]) -> dict[str, list[str]]:

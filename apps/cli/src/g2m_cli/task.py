@@ -32,7 +32,7 @@ class Task(Protocol):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what ``state_dict`` gave."""
 
-    def export(self, directory: Path) -> None:
+    def export(self, directory: Path, provenance: Mapping[str, Any]) -> None:
         """Save the model for others (``save_pretrained``)."""
 
 

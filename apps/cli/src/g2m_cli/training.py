@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,9 @@ from g2m_cli.study import dataset_id, embeddings_id
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from g2m_data import PairedDataset
-    from g2m_encoders import EncoderSettings
+    from g2m_encoders import ContrastiveModel, EncoderSettings
     from g2m_gan import GanSettings
+    from torch import nn
 
     from g2m_cli.task import Task
 
@@ -41,7 +42,7 @@ def train_encoders(
         If the folder holds another run, another process is at work in it, or there are no training pairs.
     """
     from g2m_data import open_dataset
-    from g2m_encoders import ContrastiveModel, ContrastiveTask
+    from g2m_encoders import ContrastiveModel, ContrastiveTask, choose_pairs
 
     from g2m_cli.fit import Plan, fit
     from g2m_cli.pairs import TrainingPairs
@@ -52,11 +53,9 @@ def train_encoders(
         if finished:
             return run / "model"
         train_rows, held_out = split_rows(dataset)
-        if settings.model.max_pairs is not None and len(train_rows) > settings.model.max_pairs:
-            chosen = np.random.default_rng(settings.seed).choice(len(train_rows), settings.model.max_pairs, replace=False)
-            train_rows = train_rows[np.sort(chosen)]
+        train_rows = train_rows[choose_pairs(len(train_rows), settings.model.max_pairs, settings.seed)]
         check_batch(settings.model.batch_size, len(train_rows), dataset_folder)
-        task = ContrastiveTask(settings.model, seeded(settings.seed, lambda: ContrastiveModel.build(settings.model, dataset.genes)))
+        task = ContrastiveTask(settings.model, ContrastiveModel.build(settings.model, dataset.genes, seed=settings.seed))
         plan = Plan(
             stage="contrastive",
             pairs=TrainingPairs(dataset, accelerator.device, rows=train_rows, expression=True),
@@ -67,7 +66,7 @@ def train_encoders(
             loop=settings.loop,
         )
         fit(task, plan, run, accelerator)
-        export(task, run / "model", accelerator)
+        export(task, run, record, accelerator)
     return run / "model"
 
 
@@ -109,11 +108,11 @@ def train_gan(
         train_rows, held_out = split_rows(dataset)
         check_batch(settings.model.batch_size, len(train_rows), dataset_folder)
         encoder = ContrastiveModel.from_pretrained(encoder_folder).to(accelerator.device).eval().requires_grad_(False)
-        features = feature_network(settings.model, encoder).to(accelerator.device)
+        features = feature_network(settings.model.discriminator.features, encoder).to(accelerator.device)
         pairs = TrainingPairs(dataset, accelerator.device, rows=train_rows, embedding=conditions)
         validation = TrainingPairs(dataset, accelerator.device, rows=held_out, embedding=conditions) if len(held_out) else None
         previews = torch.from_numpy(conditions[held_out if len(held_out) else train_rows][:16]).to(accelerator.device)
-        tasks = stages(settings.model, conditions.shape[1], features, encoder.embed_image)
+        tasks = stages(settings.model, conditions.shape[1], features, encoder.embed_image, seed=settings.seed)
         for task, stage in zip(tasks, settings.model.stages, strict=True):
             plan = Plan(
                 stage=f"{stage.resolution}px",
@@ -126,7 +125,7 @@ def train_gan(
                 previews=previews,
             )
             fit(task, plan, run, accelerator)
-        export(tasks[-1], run / "model", accelerator)
+        export(tasks[-1], run, record, accelerator)
     return run / "model"
 
 
@@ -145,6 +144,16 @@ def gan_record(
         "encoders": model_id(encoder_folder),
     }
     return provenance("gan", learned(settings), parents)
+
+
+def feature_network(name: str, encoder: ContrastiveModel) -> nn.Module:
+    """Give the frozen network under the discriminator: the phase-1 backbone, or any timm model by name, hub id or path."""
+    from g2m_encoders import MultilevelFeatures, load_backbone
+
+    if name == "encoder":
+        image = encoder.settings.image
+        return MultilevelFeatures(encoder.image.backbone, input_size=image.input_size, mean=image.mean, std=image.std)
+    return MultilevelFeatures(load_backbone(name))
 
 
 class run_in:  # noqa: N801 - used like a function: `with run_in(run, …) as (accelerator, finished)`
@@ -176,11 +185,11 @@ class run_in:  # noqa: N801 - used like a function: `with run_in(run, …) as (a
             self._lock.__exit__(*error)
 
 
-def export(task: Task, folder: Path, accelerator: Accelerator) -> None:
+def export(task: Task, run: Path, record: Mapping[str, Any], accelerator: Accelerator) -> None:
     """Write the model once, complete or not at all."""
     if accelerator.is_main_process:
-        with complete_or_absent(folder) as partial:
-            task.export(partial)
+        with complete_or_absent(run / "model") as partial:
+            task.export(partial, record)
     accelerator.wait_for_everyone()
 
 
@@ -211,11 +220,3 @@ def check_batch(batch_size: int, pairs: int, dataset_folder: Path) -> None:
     if batch_size > pairs:
         raise InputError(f"{dataset_folder}: {pairs} training pairs are fewer than one batch; add --set batch_size={pairs}")
 
-
-def seeded(seed: int, construct: Callable[[], Any]) -> Any:
-    """Construct modules with weights drawn from a seed, leaving the global generator as it was."""
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return construct()

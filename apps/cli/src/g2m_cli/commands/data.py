@@ -42,6 +42,11 @@ def build(
 @app.command()
 def info(dataset: Annotated[Path, typer.Argument(help="A dataset folder.")]) -> None:
     """Say what a dataset holds: samples, pairs, scale, genes."""
-    from g2m_data import describe_dataset
+    from g2m_data import open_dataset
 
-    show(describe_dataset(dataset))
+    found = open_dataset(dataset).describe()
+    show(f"{found.study} ({found.id}): {found.genes:,} genes, patches of {found.patch_px} px")
+    show(found.samples.drop(columns="notes").to_string())
+    for sample, notes in found.samples["notes"].items():
+        if notes:
+            show(f"{sample}: {notes}")

@@ -1,0 +1,61 @@
+"""A phantom study small enough for tests, made once a session, and a way to run the command as a person does."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Enough training to run every line, not to learn anything.
+BRIEF = (
+    "encoders.total_images=64",
+    "encoders.batch_size=16",
+    "gan.stages.0.total_images=64",
+    "gan.batch_size=8",
+    "gan.micro_batch=8",
+)
+BRIEFLY = ["--preset", "tiny", *(argument for setting in BRIEF for argument in ("--set", setting))]
+
+
+def g2m(*arguments, timeout=300, **environment):
+    """Run the command; one thread, so that two tests side by side do not wait for each other."""
+    command = [str(Path(sys.executable).with_name("g2m")), *map(str, arguments)]
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, env=variables)
+
+
+@pytest.fixture(scope="session")
+def run_g2m():
+    return g2m
+
+
+@pytest.fixture(scope="session")
+def briefly():
+    """Arguments of `g2m run` that make training short."""
+    return BRIEFLY
+
+
+@pytest.fixture(scope="session")
+def phantom(tmp_path_factory):
+    """Folder of the tiny phantom study."""
+    folder = tmp_path_factory.mktemp("phantom") / "phantom"
+    result = g2m("data", "simulate", folder, "--preset", "tiny")
+    assert result.returncode == 0, result.stderr
+    return folder
+
+
+@pytest.fixture(scope="session")
+def study(phantom, tmp_path_factory):
+    """Folder of a study taken to its report, after very little training."""
+    out = tmp_path_factory.mktemp("study") / "out"
+    result = g2m("run", phantom / "study.toml", "--out", out, *BRIEFLY)
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+@pytest.fixture
+def phantom_copy(phantom, tmp_path):
+    """A phantom study that a test may damage."""
+    return Path(shutil.copytree(phantom, tmp_path / "phantom"))

@@ -1,0 +1,104 @@
+"""Training is a function of seed and images seen: not of when it was killed, nor of how many processes share it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+STEPS = 20
+LOSSES_ONLY = ("images_per_second",)
+
+
+@pytest.fixture(scope="module")
+def gan_command(study):
+    """Arguments of a training of 20 steps, all but --out."""
+    return [
+        "gan", "train", study / "dataset", study / "embeddings.h5ad", "--encoder", study / "runs" / "encoders" / "model",
+        "--preset", "tiny", "--set", f"stages.0.total_images={16 * STEPS}", "--set", "batch_size=16", "--set", "micro_batch=8",
+        "--set", "loop.checkpoint_images=48", "--log-with", "none",
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def never_killed(gan_command, tmp_path_factory, run_g2m):
+    run = tmp_path_factory.mktemp("whole") / "gan"
+    result = run_g2m(*gan_command, "--out", run)
+    assert result.returncode == 0, result.stderr
+    assert len(losses(run)) == STEPS
+    return run
+
+
+def losses(run):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [
+        {key: value for key, value in row.items() if key not in LOSSES_ONLY}
+        for row in rows
+        if "images_per_second" in row
+    ]
+
+
+def kill_when(process, ready, timeout=120):
+    """Kill a process without warning as soon as ``ready()``; tell whether it was still running."""
+    until = time.monotonic() + timeout
+    while not ready() and time.monotonic() < until:
+        if process.poll() is not None:
+            return False
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return True
+
+
+def rows_written(run):
+    try:
+        return (run / "metrics.jsonl").read_bytes().count(b"\n")
+    except FileNotFoundError:
+        return 0
+
+
+def start(command, run):
+    line = [sys.executable, "-m", "g2m_cli", *map(str, command), "--out", str(run)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_run_killed_twice_ends_in_the_same_losses_bit_for_bit(gan_command, never_killed, tmp_path, run_g2m):
+    run = tmp_path / "gan"
+    for rows in (4, 13):
+        assert kill_when(start(gan_command, run), lambda rows=rows: rows_written(run) >= rows)
+    result = run_g2m(*gan_command, "--out", run)
+    assert result.returncode == 0, result.stderr
+    assert losses(run) == losses(never_killed)
+
+
+@pytest.mark.slow
+def test_run_killed_at_random_moments_ends_in_the_same_losses(gan_command, never_killed, tmp_path, run_g2m):
+    run, moments = tmp_path / "gan", random.Random(0)
+    for _ in range(12):
+        process, moment = start(gan_command, run), time.monotonic() + moments.uniform(0, 20)
+        kill_when(process, lambda moment=moment: time.monotonic() > moment)
+    result = run_g2m(*gan_command, "--out", run)
+    assert result.returncode == 0, result.stderr
+    assert losses(run) == losses(never_killed)
+
+
+def test_two_processes_compute_the_losses_of_one(gan_command, never_killed, tmp_path):
+    run = tmp_path / "gan"
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "g2m_cli",
+        *map(str, gan_command), "--out", str(run),
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert result.returncode == 0, result.stderr[-3000:]
+
+    one, two = losses(never_killed), losses(run)
+    assert len(two) == STEPS
+    for expected, found in zip(one, two, strict=True):
+        for name in expected.keys() - {"stage", "images_seen"}:
+            assert found[name] == pytest.approx(expected[name], abs=1e-5), (name, expected["images_seen"])

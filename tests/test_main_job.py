@@ -1,0 +1,91 @@
+"""From Space Ranger folders to a report, as a person would do it."""
+
+import json
+import shutil
+
+import anndata
+import numpy as np
+import pandas as pd
+import zarr
+
+
+def test_report_and_every_artefact_are_there(study):
+    for path in (
+        "dataset/dataset.json",
+        "runs/encoders/model/config.json",
+        "runs/encoders/metrics.jsonl",
+        "embeddings.h5ad",
+        "runs/gan/model/model.safetensors",
+        "generated/gan/index.parquet",
+        "report/report.html",
+        "report/metrics.json",
+    ):
+        assert (study / path).is_file(), path
+    assert list((study / "report" / "figures").glob("*.png"))
+    assert list((study / "runs" / "gan" / "samples").glob("*.png"))
+
+
+def test_metrics_hold_the_agreed_keys(study):
+    metrics = json.loads((study / "report" / "metrics.json").read_text())
+
+    assert set(metrics["dataset"]["samples"]) == {"hd1", "visium1", "visium2", "visium3"}
+    assert {"platform", "split", "spots", "mpp", "patch_um"} <= set(metrics["dataset"]["samples"]["hd1"])
+    assert {"retrieval_top5", "chance_top5", "loss", "loss_chance", "loss_floor"} <= set(metrics["encoders"])
+    gan = metrics["models"]["gan"]
+    assert {
+        "extractor", "frechet_generated_vs_test", "frechet_train_vs_test", "frechet_shuffled_vs_test", "kernel_generated_vs_test",
+        "region_accuracy", "region_accuracy_real", "region_accuracy_mean_rgb", "factors",
+    } <= set(gan)  # fmt: skip
+    for factor in gan["factors"].values():
+        assert {"within_region_generated", "within_region_real", "p"} <= set(factor)
+    assert metrics["seed"] == 0
+    assert metrics["peak_rss_gib"] > 0
+    assert metrics["seconds"]["gan"] > 0
+
+
+def test_report_is_one_file_that_loads_nothing(study):
+    page = (study / "report" / "report.html").read_text()
+    assert "data:image/png;base64," in page
+    for outside in ('src="http', "src='http", 'href="http', "url(http", '<script src="'):
+        assert outside not in page
+
+
+def test_embeddings_are_ordinary_anndata(study):
+    embeddings = anndata.read_h5ad(study / "embeddings.h5ad")
+    np.testing.assert_allclose(np.linalg.norm(embeddings.X, axis=1), 1, atol=1e-4)
+    assert embeddings.uns["null_embedding"].shape == (embeddings.n_vars,)
+    assert embeddings.obsm["spatial"].shape == (embeddings.n_obs, 2)
+    assert {"sample", "split"} <= set(embeddings.obs)
+
+
+def test_generated_images_have_one_index_row_each(study):
+    images = zarr.open_array(study / "generated" / "gan" / "images.zarr", mode="r")
+    index = pd.read_parquet(study / "generated" / "gan" / "index.parquet")
+    assert images.dtype == np.uint8
+    assert len(images) == len(index) > 0
+    assert (index["spot"] == index["prompt"]).all()
+    shuffled = pd.read_parquet(study / "generated" / "gan-shuffled" / "index.parquet")
+    assert (shuffled["spot"] != shuffled["prompt"]).mean() > 0.9
+
+
+def test_second_run_skips_what_is_done(study, phantom, run_g2m, briefly):
+    models = [study / "runs" / name / "model" for name in ("encoders", "gan")]
+    before = [path.stat().st_mtime_ns for path in models]
+    result = run_g2m("run", phantom / "study.toml", "--out", study, *briefly)
+    assert result.returncode == 0, result.stderr
+    assert [path.stat().st_mtime_ns for path in models] == before
+    assert result.stderr.count("unchanged, kept") == 7
+    assert not (study / "superseded").exists()
+
+
+def test_changed_setting_redoes_what_depends_on_it_and_keeps_the_old(study, phantom, tmp_path, run_g2m, briefly):
+    copy = shutil.copytree(study, tmp_path / "copy")
+    result = run_g2m(
+        "run", phantom / "study.toml", "--out", copy, *briefly, "--set", "gan.guidance.weight=0.5"
+    )
+    assert result.returncode == 0, result.stderr
+    assert "encoders: unchanged, kept" in result.stderr
+    assert "gan: unchanged, kept" not in result.stderr
+    assert sorted(path.name.split("-", 2)[2] for path in (copy / "superseded").iterdir()) == [
+        "gan", "gan", "gan-figure", "gan-shuffled",
+    ]  # fmt: skip
