@@ -85,6 +85,7 @@ def align_genes(
     if share < minimum_share:
         raise InputError(
             f"only {alignment.describe()}, e.g. {alignment.missing[0]!r} is missing; "
-            f"at least {minimum_share:.0%} is needed: use the gene symbols the model was trained with, or allow a smaller share explicitly (minimum_share)"
+            f"at least {minimum_share:.0%} is needed: use the gene symbols the model was "
+            "trained with, or allow a smaller share explicitly (minimum_share)"
         )
     return alignment

@@ -25,7 +25,7 @@ _WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # in order of prefer
 
 @dataclass(frozen=True, kw_only=True)
 class BackboneRecord:
-    """Which backbone a model stands on: enough to build it again, fetch its weights and tell whether they are the same."""
+    """What a model stands on: enough to build it again, fetch its weights and tell whether they are the same."""
 
     name: str  # as it was asked for: timm name, hf-hub:owner/name[@revision], or folder
     architecture: str  # timm's name of the network
@@ -119,8 +119,8 @@ def _fetch(name: str, *, pretrained: bool) -> Path:
             )
     except GatedRepoError as error:
         raise InputError(
-            f"backbone {name!r} is gated: request access at https://huggingface.co/{repository}, then run 'hf auth login', "
-            "or set image.backbone to a local folder with its config.json and weights"
+            f"backbone {name!r} is gated: request access at https://huggingface.co/{repository}, "
+            "then run 'hf auth login', or set image.backbone to a local folder with its config.json and weights"
         ) from error
     except InputError:
         raise

@@ -1,7 +1,6 @@
 import torch
 from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
-from torch.nn import functional
 
 from g2m_encoders.distributed import add_over_processes, world_size
 
@@ -38,9 +37,11 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
                 momentum = self.momentum if self.momentum is not None else 1 / float(self.num_batches_tracked)
                 self.running_mean.lerp_(mean, momentum)  # type: ignore[union-attr]
                 self.running_var.lerp_(variance * count / (count - 1), momentum)  # type: ignore[union-attr]
-        return functional.batch_norm(
-            centred, torch.zeros_like(mean), variance, self.weight, self.bias, training=False, eps=self.eps
-        )
+        scale = torch.rsqrt(variance + self.eps)
+        normalized = centred * scale[None, :, None, None]
+        if self.affine:
+            normalized = normalized * self.weight[None, :, None, None] + self.bias[None, :, None, None]
+        return normalized
 
 
 def make_batch_norm_global(module: nn.Module) -> nn.Module:

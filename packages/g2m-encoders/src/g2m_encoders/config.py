@@ -103,7 +103,8 @@ class EncoderSettings:
 PRESETS: Mapping[str, EncoderSettings] = types.MappingProxyType(
     {
         # The paper's text, Phase 1 and training details: UNI frozen, dropout 0.8, lr 5e-6, batch 128, 4,200
-        # iterations, 10,000 pairs, "the CLIP loss", whose temperature starts at 0.07 and is learned (Radford et al. 2021).
+        # iterations, 10,000 pairs, "the CLIP loss", whose temperature starts at 0.07 and is learned (Radford
+        # et al. 2021).
         "paper": EncoderSettings(temperature=0.07, learn_temperature=True),
         # The paper's public code where it differs from the text: the temperature stays at 1.
         "paper-code": EncoderSettings(),

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import anndata
 import numpy as np
@@ -15,6 +15,7 @@ from g2m_encoders.model import ContrastiveModel
 Track = Callable[..., Iterable[Any]]
 
 
+@runtime_checkable
 class Pairs(Protocol):
     """What `embed_pairs` reads of a paired dataset."""
 

@@ -50,7 +50,7 @@ class MultilevelFeatures(nn.Module):
     ) -> None:
         super().__init__()
         self.backbone = backbone.requires_grad_(False).eval()
-        size = input_size or backbone.pretrained_cfg["input_size"][-1]
+        size = input_size or self.backbone.pretrained_cfg["input_size"][-1]
         self.normalize = Normalize(int(size), mean, std)
         self.is_transformer = hasattr(backbone, "blocks") and hasattr(backbone, "num_prefix_tokens")
         self._sources = self._choose_sources(blocks)

@@ -33,8 +33,8 @@ def hash_genes(genes: Sequence[str]) -> str:
 def save_model(model: ContrastiveModel, directory: Path, provenance: Mapping[str, Any]) -> None:
     """Write a model's folder in one stroke, in the place of an earlier model if there is one.
 
-    The weights of a frozen pretrained backbone are left out: the folder names them (id, revision, hash) instead, because
-    their licence may forbid copies. Those of a trained or randomly initialised backbone are part of the model.
+    The weights of a frozen pretrained backbone are left out: the folder names them (id, revision, hash), because their
+    licence may forbid copies. Those of a trained or randomly initialised backbone are part of the model.
 
     Raises
     ------

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64, UInt8
@@ -20,6 +20,7 @@ from g2m_encoders.schedule import learning_rate
 Batch = Mapping[str, Tensor]
 
 
+@runtime_checkable
 class Accelerator(Protocol):
     """What a task needs of Accelerate's class of that name."""
 
@@ -152,8 +153,8 @@ class ContrastiveTask:
         Returns
         -------
         `loss` over shuffled groups of the training batch's size with its `loss_chance` and `loss_floor`;
-        `retrieval_top5`, the share of pairs found among the 5 nearest of their section, mean of both directions and of the sections, with
-        its `chance_top5`.
+        `retrieval_top5`, the share of pairs found among the 5 nearest of their section, mean of both
+        directions and of the sections, with its `chance_top5`.
         """
         self.model.eval()
         expressions, images, sections = [], [], []

@@ -1,0 +1,100 @@
+import dataclasses
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+
+from g2m_encoders import ContrastiveModel, InputError
+
+
+def outputs(model, toy):
+    expression = torch.linspace(0, 3, 2 * len(toy.GENES)).view(2, -1)
+    images = torch.linspace(-1, 1, 2 * 3 * 32 * 32).view(2, 3, 32, 32)
+    return model.embed_expression(expression), model.embed_image(images)
+
+
+def saved_keys(directory) -> set[str]:
+    with safe_open(directory / "model.safetensors", framework="pt") as file:
+        return set(file.keys())
+
+
+def test_trained_backbone_travels_with_the_model(settings, tmp_path, toy):
+    model = ContrastiveModel.build(settings, toy.GENES).eval()
+    model.gene_counts[:] = torch.arange(len(toy.GENES))
+    model.save_pretrained(tmp_path / "model", provenance={"seed": 3})
+    restored = ContrastiveModel.from_pretrained(tmp_path / "model")
+    assert all(torch.equal(a, b) for a, b in zip(outputs(model, toy), outputs(restored, toy), strict=True))
+    assert restored.genes == toy.GENES
+    assert restored.settings == settings
+    assert torch.equal(restored.gene_counts, model.gene_counts)
+    assert not restored.training
+    assert json.loads((tmp_path / "model/config.json").read_text())["provenance"] == {"seed": 3}
+    assert any(key.startswith("image.backbone.") for key in saved_keys(tmp_path / "model"))
+    assert {p.name for p in tmp_path.iterdir()} == {"model"}
+
+
+def frozen_uni(settings, folder, toy) -> ContrastiveModel:
+    image = dataclasses.replace(settings.image, backbone=str(folder), pretrained=True, frozen=True)
+    return ContrastiveModel.build(dataclasses.replace(settings, image=image), toy.GENES).eval()
+
+
+def test_frozen_pretrained_backbone_is_referenced_not_copied(settings, tmp_path, toy):
+    toy.write_uni(tmp_path / "uni", model_args=toy.SMALL)
+    model = frozen_uni(settings, tmp_path / "uni", toy)
+    model.save_pretrained(tmp_path / "model")
+    assert not any(key.startswith("image.backbone.") for key in saved_keys(tmp_path / "model"))
+    restored = ContrastiveModel.from_pretrained(tmp_path / "model")
+    assert all(torch.equal(a, b) for a, b in zip(outputs(model, toy), outputs(restored, toy), strict=True))
+    card = (tmp_path / "model/README.md").read_text()
+    assert "license: cc-by-nc-nd-4.0" in card
+    assert "referenced, not included" in card
+
+
+def test_referenced_backbone_may_move_but_not_change(settings, tmp_path, toy):
+    toy.write_uni(tmp_path / "uni", model_args=toy.SMALL)
+    frozen_uni(settings, tmp_path / "uni", toy).save_pretrained(tmp_path / "model")
+    (tmp_path / "uni").rename(tmp_path / "moved")
+    with pytest.raises(InputError, match="neither a timm model nor an existing folder"):
+        ContrastiveModel.from_pretrained(tmp_path / "model")
+    ContrastiveModel.from_pretrained(tmp_path / "model", backbone=tmp_path / "moved")
+    toy.write_uni(tmp_path / "other", model_args=toy.SMALL | {"num_heads": 4, "depth": 1})
+    with pytest.raises(InputError, match="has other weights"):
+        ContrastiveModel.from_pretrained(tmp_path / "model", backbone=tmp_path / "other")
+
+
+def test_saving_again_replaces_an_earlier_model_but_nothing_else(settings, tmp_path, toy):
+    model = ContrastiveModel.build(settings, toy.GENES)
+    model.save_pretrained(tmp_path / "model")
+    model.save_pretrained(tmp_path / "model", provenance={"run": 2})
+    assert json.loads((tmp_path / "model/config.json").read_text())["provenance"] == {"run": 2}
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter.tex").write_text("precious")
+    with pytest.raises(InputError, match="is not an encoder model"):
+        model.save_pretrained(tmp_path / "thesis")
+    assert (tmp_path / "thesis/chapter.tex").read_text() == "precious"
+
+
+def test_failed_saving_leaves_nothing_behind(settings, tmp_path, toy):
+    model = ContrastiveModel.build(settings, toy.GENES)
+    with pytest.raises(TypeError):
+        model.save_pretrained(tmp_path / "model", provenance={"not": object()})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "damage", "message"),
+    [
+        ("model.safetensors", lambda f: f.write_bytes(f.read_bytes()[:500]), "is damaged"),
+        ("model.safetensors", lambda f: f.unlink(), r"model\.safetensors is missing"),
+        ("genes.txt", lambda f: f.write_text("\n".join(reversed(f.read_text().split()))), "not the panel"),
+        ("config.json", lambda f: f.write_text("{"), "not valid JSON"),
+        ("config.json", lambda f: f.write_text('{"format": "g2m-encoders/9"}'), "this version reads"),
+    ],
+)
+def test_damaged_folder_is_refused_naming_the_file(settings, tmp_path, file, damage, message, toy):
+    ContrastiveModel.build(settings, toy.GENES).save_pretrained(tmp_path / "model")
+    damage(tmp_path / "model" / file)
+    with pytest.raises(InputError, match=message) as refusal:
+        ContrastiveModel.from_pretrained(tmp_path / "model")
+    assert file in str(refusal.value)
