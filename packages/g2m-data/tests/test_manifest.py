@@ -65,6 +65,7 @@ def test_defaults_are_the_papers(write):
         (STUDY + SAMPLE + "mpp = true\n", "mpp: expected a number, found True"),
         (STUDY + SAMPLE.replace("outs", "nowhere"), "nowhere: no such Space Ranger folder"),
         (STUDY + SAMPLE.replace("slide.tif", "no.tif"), r"no.tif: no such slide image"),
+        (STUDY + SAMPLE.replace("slide.tif", "detected_tissue_image.jpg"), "a grey overlay"),
         (STUDY + 'genes = "g.txt"\n' + SAMPLE, "g.txt: no such gene list"),
         (STUDY + 'truth = "t"\n' + SAMPLE, "t: no such folder"),
         (STUDY + "[view]\nwindow_bins = 4\n" + SAMPLE, "must be odd"),

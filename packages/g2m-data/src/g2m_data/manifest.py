@@ -13,6 +13,7 @@ from g2m_data.errors import InputError
 PLATFORMS = ("visium-hd", "visium", "st")
 SPLITS = ("train", "validation", "test")
 STAINS = ("macenko", "none")
+OVERLAYS = ("aligned_fiducials.jpg", "aligned_tissue_image.jpg", "detected_tissue_image.jpg")
 
 S = TypeVar("S")
 
@@ -195,6 +196,8 @@ def _check(manifest: Manifest) -> None:
                 raise InputError(f"{where}: {name} must be positive (µm), found {value}")
         if not sample.spaceranger.is_dir():
             raise InputError(f"{sample.spaceranger}: no such Space Ranger folder ({where})")
+        if sample.image.name.endswith(OVERLAYS):
+            raise InputError(f"{sample.image}: a grey overlay that Space Ranger draws, not the H&E slide ({where})")
         if not sample.image.is_file():
             raise InputError(f"{sample.image}: no such slide image ({where})")
 

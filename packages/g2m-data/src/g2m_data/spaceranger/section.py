@@ -45,16 +45,17 @@ def read_section(layout: Layout, genes: Sequence[str]) -> Section:
     positions = read_positions(layout.positions)
     barcodes = pa.array(read_barcodes(layout.matrix).tolist(), pa.binary())
 
-    row_of_position = pc.index_in(positions.barcodes, value_set=barcodes)
-    known = pc.is_in(barcodes, value_set=positions.barcodes)
-    n_unknown = len(barcodes) - (pc.sum(known).as_py() or 0)
-    if n_unknown:
-        example = barcodes.filter(pc.invert(known))[0].as_py().decode()
+    position = pc.index_in(barcodes, value_set=positions.barcodes)
+    if position.null_count:
+        n_unknown, example = position.null_count, barcodes.filter(pc.is_null(position))[0].as_py().decode()
         raise InputError(
             f"{layout.positions}: does not list {n_unknown} of the {len(barcodes)} barcodes in {layout.matrix} "
             f"(e.g. {example}); give the positions and the matrix of the same Space Ranger run"
         )
-    row = pc.fill_null(row_of_position, -1).to_numpy().astype(np.int64)
+    row = np.full(len(positions.barcodes), -1, dtype=np.int64)
+    row[position.to_numpy()] = np.arange(len(barcodes))
+    if (row >= 0).sum() != len(barcodes):
+        raise InputError(f"{layout.matrix}: lists some barcodes twice; copy the file again")
     wanted = positions.in_tissue if layout.is_hd else positions.in_tissue & (row >= 0)
     n_without_counts = int((positions.in_tissue & (row < 0)).sum())
     if not (wanted & (row >= 0)).any():
