@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,7 +124,7 @@ def _box_sums(
 
 
 def write_tables(
-    directory: Path, genes: pd.DataFrame, factors: pd.DataFrame, sets: dict[str, tuple[str, Sequence[str]]]
+    directory: Path, genes: pd.DataFrame, factors: pd.DataFrame, sets: Mapping[str, tuple[str, Sequence[str]]]
 ) -> None:
     """Write `genes.csv`, `factors.csv` and `gene_sets.gmt` (name -> description, genes)."""
     genes.to_csv(directory / "genes.csv", index=False, float_format="%.6g", lineterminator="\n")
@@ -139,7 +139,7 @@ def read_factors(directory: Path) -> pd.DataFrame:
 
 
 def read_genes(directory: Path) -> pd.DataFrame:
-    """Read `genes.csv`: gene, mean_<region> (counts per 27 x 27 window), factor (empty: none), effect (log fold per SD)."""
+    """Read `genes.csv`: gene, mean_<region> (counts a 27 x 27 window), factor (or empty), effect (log fold per SD)."""
     table = _read_table(Path(directory) / "genes.csv", ("gene", "factor", "effect"))
     return table.assign(factor=table["factor"].fillna(""))
 
@@ -150,5 +150,6 @@ def _read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     table = pd.read_csv(path, keep_default_na=False, na_values={"effect": [""]})
     missing = [name for name in columns if name not in table]
     if missing:
-        raise InputError(f"{path} has no column '{missing[0]}' (found {', '.join(table)}); simulate the study again")
+        found = ", ".join(map(str, table.columns))
+        raise InputError(f"{path} has no column '{missing[0]}' (found {found}); simulate the study again")
     return table

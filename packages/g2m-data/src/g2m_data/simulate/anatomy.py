@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ FACTORS: dict[str, tuple[tuple[str, ...], str, int]] = {
     "collagen": (("IM&P",), "collagen_share", 1),
 }
 
+Value = TypeVar("Value", bound=np.generic)
 Floats = npt.NDArray[np.float32]
 
 
@@ -46,7 +48,7 @@ class Anatomy:
     balance: Floats
     """Log ratio of haematoxylin to eosin, a nuisance independent of the region."""
 
-    def at(self, raster: npt.NDArray[np.generic], xy_um: npt.NDArray[np.floating]) -> npt.NDArray[np.generic]:
+    def at(self, raster: npt.NDArray[Value], xy_um: npt.NDArray[np.floating]) -> npt.NDArray[Value]:
         """Values of the raster cells that hold the given points, (n, 2) -> (n,)."""
         rows, columns = raster.shape[-2:]
         column = np.clip((xy_um[..., 0] / RASTER_UM).astype(np.int64), 0, columns - 1)
@@ -73,7 +75,7 @@ def smooth_field(rng: np.random.Generator, shape: tuple[int, int], sigma_um: flo
 
 
 def draw_anatomy(plan: SectionPlan, settings: PhantomSettings, rng: np.random.Generator) -> Anatomy:
-    """Lay out one section: a bean of concentric bands, brown fat against its capsule, tears, and the factors' fields."""
+    """Lay out one section: a bean of concentric bands, brown fat against its capsule, tears, and the fields."""
     width, height = (side + 2 * settings.margin_um for side in plan.tissue_um)
     shape = (int(np.ceil(height / RASTER_UM)), int(np.ceil(width / RASTER_UM)))
     y, x = ((np.indices(shape) + 0.5) * RASTER_UM).astype(np.float64)
@@ -117,17 +119,15 @@ def _place_kidney_and_fat(
     half = (along_um - fat_um) / 2
     middle = fat_um + half if low else half
     fat_middle = fat_um if low else along_um - fat_um
-    order = slice(None) if across else slice(None, None, -1)
 
-    def place(pair: tuple[float, float], shift: float) -> tuple[float, float]:
-        first, second = pair[order]
-        return first + shift, second + shift
+    def place(along: float, other: float, shift: float) -> tuple[float, float]:
+        return (along + shift, other + shift) if across else (other + shift, along + shift)
 
     return (
-        place((middle, other_um / 2), margin),
-        place((half, other_um / 2), 0.0),
-        place((fat_middle + (0.3 * half if low else -0.3 * half), other_um * 0.52), margin),
-        place((fat_um + 0.3 * half, other_um * 0.46), 0.0),
+        place(middle, other_um / 2, margin),
+        place(half, other_um / 2, 0.0),
+        place(fat_middle + (0.3 * half if low else -0.3 * half), other_um * 0.52, margin),
+        place(fat_um + 0.3 * half, other_um * 0.46, 0.0),
     )
 
 
@@ -193,4 +193,5 @@ def _independent_fields(rng: np.random.Generator, tissue: npt.NDArray[np.bool_],
     fields = fields - inside.mean(axis=1)[:, None, None]
     values, vectors = np.linalg.eigh(np.cov(inside))
     whiten = vectors @ np.diag(values**-0.5) @ vectors.T
-    return np.einsum("fg,ghw->fhw", whiten, fields).astype(np.float32)
+    independent: Floats = np.einsum("fg,ghw->fhw", whiten, fields).astype(np.float32)
+    return independent

@@ -51,8 +51,7 @@ class PhantomSettings:
     margin_um: float
     """Empty glass around the tissue."""
     smoothness_um: float
-    """Standard deviation of the Gaussian that smooths the factors' fields; two points sqrt(2) times as far apart as twice
-    this share a correlation of 1/e squared."""
+    """SD of the Gaussian that smooths the factors' fields; at twice this distance their correlation is 1/e."""
     holes: int
     """Tears in the tissue, per section."""
     private_genes: int

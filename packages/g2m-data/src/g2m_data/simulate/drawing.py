@@ -8,17 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from g2m_data.simulate.anatomy import FACTORS, OUTSIDE, RASTER_UM, REGIONS, Anatomy
-from g2m_data.simulate.packing import DIRECTIONS, KINDS, Packing, drawn_factors
+from g2m_data.simulate.packing import DIRECTIONS, KINDS, Packing, drawn_factors, nearest
 
 Array = npt.NDArray[np.float64]
 ANGLES = np.arange(DIRECTIONS) * 2 * np.pi / DIRECTIONS
 # Paint is (haematoxylin, eosin, graininess) in hundredths of a concentration unit.
-NUCLEI_PER_SD, LUMEN_PER_SD, DROPLET_PER_SD = 0.40, 0.30, 0.26
+NUCLEI_PER_SD, LUMEN_PER_SD, DROPLET_PER_SD = 0.40, 0.30, 0.27
+SEPTUM_UM, SEEN_NUCLEI = 0.9, 0.8  # of adipocytes: between droplets; nuclei in the plane of the section, per cell
 # kind -> cytoplasm paint, lumen as a share of the radius, um between nuclei, where nuclei sit (share of the radius)
 TUBES: dict[str, tuple[tuple[int, int, int], float, float, float]] = {
-    "proximal": ((26, 88, 30), 0.26, 13.0, 0.76),
-    "straight": ((20, 84, 34), 0.16, 16.0, 0.70),
-    "distal": ((24, 62, 16), 0.52, 9.5, 0.76),
+    "proximal": ((26, 88, 26), 0.32, 13.0, 0.76),
+    "straight": ((20, 80, 34), 0.13, 15.0, 0.70),
+    "distal": ((26, 56, 14), 0.52, 9.5, 0.76),
     "thick": ((26, 66, 16), 0.46, 8.0, 0.76),
     "thin": ((16, 52, 8), 0.68, 9.0, 0.86),
     "duct": ((12, 40, 8), 0.54, 8.5, 0.78),
@@ -66,8 +67,13 @@ def draw_scene(anatomy: Anatomy, packing: Packing, rng: np.random.Generator) -> 
 
 def polygon(xy: Array, radii: Array, angles: Array = ANGLES) -> Array:
     """Star-shaped polygons, (n, 2) and (n, vertex) -> (n, vertex, 2)."""
-    turn = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
-    return xy[:, None] + radii[..., None] * turn
+    polygons: Array = xy[:, None] + radii[..., None] * towards(angles)
+    return polygons
+
+
+def towards(angle: Array) -> Array:
+    """Unit vectors, (...) -> (..., 2)."""
+    return np.stack([np.cos(angle), np.sin(angle)], axis=-1)
 
 
 def ellipse(xy: Array, long: Array, short: Array, turn: Array, vertices: int = 12) -> Array:
@@ -75,11 +81,13 @@ def ellipse(xy: Array, long: Array, short: Array, turn: Array, vertices: int = 1
     angles = np.arange(vertices) * 2 * np.pi / vertices
     u, v = long[:, None] * np.cos(angles), short[:, None] * np.sin(angles)
     c, s = np.cos(turn)[:, None], np.sin(turn)[:, None]
-    return xy[:, None] + np.stack([c * u - s * v, s * u + c * v], axis=-1)
+    polygons: Array = xy[:, None] + np.stack([c * u - s * v, s * u + c * v], axis=-1)
+    return polygons
 
 
 def _factor(packing: Packing, chosen: npt.NDArray[np.int64], name: str) -> Array:
-    return packing.factors[chosen, list(FACTORS).index(name)]
+    values: Array = packing.factors[chosen, list(FACTORS).index(name)]
+    return values
 
 
 def _around(outline: Array, angle: Array) -> Array:
@@ -107,8 +115,8 @@ def _draw_tubes(
     edge = 1 + sum(ragged * 0.6 * np.sin(k * ANGLES + phase[:, i]) for i, k in enumerate((2, 5, 9)))
     inner = outline * open_share[:, None] * edge
     if name in ("proximal", "straight"):  # brush border
-        rim = 0.16 if name == "proximal" else 0.24
-        scene.add(polygon(xy, np.minimum(inner + rim * outline, outline * 0.72)), shade + (-10, 26, -8))
+        rim = 0.13 if name == "proximal" else 0.26
+        scene.add(polygon(xy, np.minimum(inner + rim * outline, outline * 0.72)), shade + np.array((-10, 26, -8)))
     shifted = xy + rng.normal(0, 0.04, xy.shape) * outline.mean(axis=1, keepdims=True)
     scene.add(polygon(shifted, np.maximum(inner, 0.4)), (1, 5, 2))
     if name == "vessel" or name == "thin":
@@ -124,18 +132,17 @@ def _draw_texture(scene: Scene, xy: Array, outline: Array, name: str, shade: Arr
         angle = np.arange(lines) * 2 * np.pi / lines + rng.uniform(0, 0.25, (n, lines))
         start, stop, half = {"duct": (0.45, 0.96, 0.35)}.get(name, (0.62, 0.95, 0.42))
         radius = _around(outline, angle)
-        across = np.stack([-np.sin(angle), np.cos(angle)], axis=-1)
-        along = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+        along, across = towards(angle), towards(angle + np.pi / 2)
         near, far = (xy[:, None] + along * (radius * share)[..., None] for share in (start, stop))
         quads = np.stack([near + half * across, far + half * across, far - half * across, near - half * across], axis=2)
         tone = shade + {"duct": (10, 42, 0)}.get(name, (8, 24, 0))
         scene.add(quads.reshape(-1, 4, 2), np.repeat(tone, lines, axis=0))
     if name == "straight":
-        count = 16
+        count = 26
         angle, share = rng.uniform(0, 2 * np.pi, (n, count)), rng.uniform(0.5, 0.92, (n, count))
         radius = _around(outline, angle) * share
-        centres = xy[:, None] + radius[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-        size = rng.uniform(0.6, 1.25, n * count)
+        centres = xy[:, None] + radius[..., None] * towards(angle)
+        size = rng.uniform(0.7, 1.5, n * count)
         pale = np.repeat(shade, count, axis=0) * (0.5, 0.36, 0.4)
         scene.add(ellipse(centres.reshape(-1, 2), size, size, size, 8), pale)
 
@@ -163,7 +170,7 @@ def _draw_wall_nuclei(
     share = np.maximum(ring, (open_share[:, None] + 1) / 2) if name in ("thick", "distal", "duct") else ring
     radius = _around(outline, angle) * (share + rng.normal(0, 0.025, angle.shape))
     radius = np.minimum(radius, np.maximum(_around(outline, angle) - NUCLEUS_UM[name] * 0.9, 0.5))
-    centres = packing.xy_um[chosen][:, None] + radius[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    centres = packing.xy_um[chosen][:, None] + radius[..., None] * towards(angle)
     flat = 0.5 if name in ("thin", "vessel") else 0.9
     draw_nuclei(scene, centres[present], NUCLEUS_UM[name], flat, (angle + np.pi / 2)[present], rng)
 
@@ -190,7 +197,7 @@ def _draw_blood(scene: Scene, xy: Array, inner: Array, name: str, rng: np.random
     cells = 1 if name == "thin" else 4
     angle, share = rng.uniform(0, 2 * np.pi, (len(full), cells)), rng.uniform(0.1, 0.6, (len(full), cells))
     radius = inner[full].mean(axis=1, keepdims=True)
-    centres = xy[full][:, None] + (radius * share)[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    centres = xy[full][:, None] + (radius * share)[..., None] * towards(angle)
     size = np.minimum(np.repeat(radius[:, 0] * 0.6, cells), rng.uniform(1.5, 2.4, len(full) * cells))
     scene.add(ellipse(centres.reshape(-1, 2), size, size * 0.85, size * 9), (6, 132, 4))
 
@@ -200,23 +207,23 @@ def _draw_adipocytes(scene: Scene, packing: Packing, chosen: npt.NDArray[np.int6
     if not len(chosen):
         return
     xy, outline = packing.xy_um[chosen], packing.outline_um[chosen]
-    shade = np.array((24.0, 100.0, 22.0)) * rng.normal(1.0, 0.06, (len(chosen), 1))
-    scene.add(polygon(xy, outline + 0.4), (20, 126, 8))
+    shade = np.array((15.0, 104.0, 20.0)) * rng.normal(1.0, 0.06, (len(chosen), 1))
+    scene.add(polygon(xy, outline + 0.4), (16, 126, 8))
     scene.add(polygon(xy, outline - 0.3), shade)
-    # droplets on a jittered sunflower: about the same number a cell, whatever their size
-    count = 30
+    # droplets on a jittered sunflower: about the same number a cell, whatever their size; neighbours keep a septum
+    count = 15
     order = np.arange(count) + 0.5
-    angle = order * 2.399963 + rng.uniform(0, 2 * np.pi, (len(chosen), 1)) + rng.normal(0, 0.12, (len(chosen), count))
-    radius = _around(outline, angle) * (np.sqrt(order / count) * 0.93 + rng.normal(0, 0.03, angle.shape)).clip(0, 0.93)
-    centres = xy[:, None] + radius[..., None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
-    size = 1.45 * np.exp(DROPLET_PER_SD * _factor(packing, chosen, "droplet_size"))[:, None]
-    size = size * rng.lognormal(0, 0.22, (len(chosen), count)) * (outline.mean(axis=1, keepdims=True) / 13.0) ** 0.5
-    present = rng.random(size.shape) < 0.9
-    flat = size[present]
-    scene.add(ellipse(centres[present], flat, flat, flat, 10), (1, 6, 2))
+    angle = order * 2.399963 + rng.uniform(0, 2 * np.pi, (len(chosen), 1)) + rng.normal(0, 0.1, (len(chosen), count))
+    radius = _around(outline, angle) * (np.sqrt(order / count) * 0.9 + rng.normal(0, 0.025, angle.shape)).clip(0, 0.9)
+    centres = (xy[:, None] + radius[..., None] * towards(angle)).reshape(-1, 2)
+    size = 1.62 * np.exp(DROPLET_PER_SD * _factor(packing, chosen, "droplet_size"))[:, None]
+    size = (size * rng.lognormal(0, 0.16, (len(chosen), count))).ravel()
+    apart = nearest(centres, centres, 2)[0][:, 1]
+    size = np.minimum(size, np.maximum(apart * 0.58 - SEPTUM_UM / 2, 0.5))
+    scene.add(ellipse(centres, size, size, size, 10), (1, 6, 2))
     density = np.exp(NUCLEI_PER_SD * _factor(packing, chosen, "nuclear_density"))
-    seen = np.flatnonzero(rng.random(len(chosen)) < np.minimum(0.62 * density, 1.0))
-    twice = seen[rng.random(len(seen)) < (0.62 * density[seen] - 1).clip(0, 1)]
+    seen = np.flatnonzero(rng.random(len(chosen)) < np.minimum(SEEN_NUCLEI * density, 1.0))
+    twice = seen[rng.random(len(seen)) < (SEEN_NUCLEI * density[seen] - 1).clip(0, 1)]
     where = np.concatenate([seen, twice])
     spot = xy[where] + rng.normal(0, 2.6, (len(where), 2))
     draw_nuclei(scene, spot, NUCLEUS_UM["adipocyte"], 0.92, rng.uniform(0, np.pi, len(where)), rng)
@@ -235,7 +242,8 @@ def _draw_glomeruli(scene: Scene, packing: Packing, chosen: npt.NDArray[np.int64
 
         def scatter(n: int, reach: float, centre: Array = xy, size: float = radius) -> Array:
             angle, share = rng.uniform(0, 2 * np.pi, n), np.sqrt(rng.random(n)) * reach
-            return centre + (share * size)[:, None] * np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+            points: Array = centre + (share * size)[:, None] * towards(angle)
+            return points
 
         loops = scatter(46, 0.88)
         long = rng.uniform(1.4, 3.0, len(loops))
@@ -257,7 +265,7 @@ def _draw_interstitium(scene: Scene, anatomy: Anatomy, packing: Packing, rng: np
     xy, region = xy[region != OUTSIDE], region[region != OUTSIDE]
     clear = packing.clearance(xy)
     density = np.exp(NUCLEI_PER_SD * drawn_factors(anatomy, xy, region)[:, list(FACTORS).index("nuclear_density")])
-    chance = np.array([0.5, 0.5, 0.34, 0.115, 0.25])[region] * density
+    chance = np.array([0.5, 0.5, 0.34, 0.115, 0.35])[region] * density
     needed = np.where(region == REGIONS.index("IM&P"), 1.6, 0.9)
     xy = xy[(clear > needed) & (rng.random(len(xy)) < chance)]
     ray = np.arctan2(xy[:, 1] - anatomy.papilla_um[1], xy[:, 0] - anatomy.papilla_um[0])

@@ -25,16 +25,16 @@ KINDS: tuple[Kind, ...] = (
 )
 # kind -> (radius in um, share of candidates) in each region
 MIXTURE: dict[str, dict[Kind, tuple[float, float]]] = {
-    "CX": {"proximal": (20.0, 0.72), "distal": (15.0, 0.2), "duct": (14.5, 0.03), "vessel": (9.0, 0.05)},
-    "OSOM": {"straight": (23.0, 0.66), "thick": (12.0, 0.3), "vessel": (8.0, 0.04)},
-    "ISOM": {"thick": (12.0, 0.5), "thin": (5.5, 0.42), "duct": (15.0, 0.08)},
-    "IM&P": {"duct": (16.0, 0.62), "thin": (5.5, 0.38)},
-    "BAT": {"adipocyte": (13.0, 0.93), "thin": (4.5, 0.07)},
+    "CX": {"proximal": (17.5, 0.85), "distal": (13.0, 0.11), "duct": (14.5, 0.015), "vessel": (8.0, 0.025)},
+    "OSOM": {"straight": (20.0, 0.84), "thick": (10.5, 0.14), "vessel": (7.0, 0.02)},
+    "ISOM": {"thick": (10.5, 0.5), "thin": (5.0, 0.46), "duct": (14.0, 0.04)},
+    "IM&P": {"duct": (15.0, 0.62), "thin": (5.0, 0.38)},
+    "BAT": {"adipocyte": (11.5, 0.95), "thin": (4.0, 0.05)},
 }
-GAP_UM = {"CX": 1.6, "OSOM": 2.2, "ISOM": 3.4, "IM&P": 9.0, "BAT": 0.9}
-CALIBRE_PER_SD, COLLAGEN_PER_SD = 0.17, 0.42
-# Places are claimed a little too close together and tubes may then stretch to meet their neighbours: tissue has no gaps.
-OVERLAP, STRETCH = 0.9, {"CX": 1.45, "OSOM": 1.45, "ISOM": 1.4, "IM&P": 1.12, "BAT": 1.5}
+GAP_UM = {"CX": 1.2, "OSOM": 1.4, "ISOM": 2.4, "IM&P": 9.0, "BAT": 0.8}
+CALIBRE_PER_SD, COLLAGEN_PER_SD = 0.20, 0.42
+# Places are claimed a little too close together, and tubes stretch to meet their neighbours: tissue has no gaps.
+OVERLAP, STRETCH = 0.86, {"CX": 1.6, "OSOM": 1.6, "ISOM": 1.5, "IM&P": 1.12, "BAT": 1.6}
 DIRECTIONS = 32
 _BLOCK_UM = 2.0
 
@@ -55,12 +55,20 @@ class Packing:
 
     def clearance(self, points_um: npt.NDArray[np.float64], neighbours: int = 5) -> npt.NDArray[np.float64]:
         """Distance from each point to the nearest outline, negative inside; (n, 2) -> (n,), in um."""
-        distance, index = cKDTree(self.xy_um).query(points_um, k=neighbours)
+        distance, index = nearest(self.xy_um, points_um, neighbours)
         offset = points_um[:, None] - self.xy_um[index]
         angle = np.arctan2(offset[..., 1], offset[..., 0]) % (2 * np.pi)
         slot = np.rint(angle / (2 * np.pi) * DIRECTIONS).astype(np.int64) % DIRECTIONS
         clear: npt.NDArray[np.float64] = (distance - self.outline_um[index, slot]).min(axis=1)
         return clear
+
+
+def nearest(
+    places: npt.NDArray[np.float64], points: npt.NDArray[np.float64], neighbours: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Distances from each point to its nearest places, and their indices; (point, neighbour) both."""
+    distance, index = cKDTree(places).query(points, k=neighbours)
+    return np.asarray(distance, np.float64), np.asarray(index, np.int64)
 
 
 def drawn_factors(
@@ -167,7 +175,7 @@ def _outlines(
     rng: np.random.Generator,
 ) -> npt.NDArray[np.float64]:
     """Radial outlines: the soft minimum of the bisectors with the neighbours and of the tube's own stretch."""
-    distance, index = cKDTree(xy).query(xy, k=10)
+    distance, index = nearest(xy, xy, 10)
     distance, index = distance[:, 1:], index[:, 1:]
     offset = xy[index] - xy[:, None]
     towards = np.arctan2(offset[..., 1], offset[..., 0])

@@ -1,4 +1,4 @@
-"""Simulate one section; `python -m g2m_data.simulate.section ROOT PRESET SEED NUMBER` does so in a process of its own."""
+"""Simulate one section; `python -m g2m_data.simulate.section ROOT PRESET SEED NUMBER` does so in its own process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from g2m_data.simulate.anatomy import FACTORS, RASTER_UM, REGIONS, draw_anatomy
 from g2m_data.simulate.config import PRESETS
-from g2m_data.simulate.counts import count_bins, count_spots
+from g2m_data.simulate.counts import count_bins, count_spots, sense_tissue
 from g2m_data.simulate.drawing import draw_scene
 from g2m_data.simulate.packing import pack_tissue
 from g2m_data.simulate.programmes import choose_panel
@@ -34,8 +34,9 @@ def simulate_section(root: Path, preset: str, seed: int, number: int) -> None:
     raw = root / "raw" / plan.id
     raw.mkdir(parents=True)
     quarter = write_slide(raw / slide_name(plan.layout), painter, plan)
+    tissue = sense_tissue(plan, settings, panel, anatomy, scene.glomeruli_um, count)
     counting = count_bins if plan.platform == "visium-hd" else count_spots
-    molecules = counting(plan, settings, panel, anatomy, scene.glomeruli_um, count)
+    molecules = counting(plan, tissue, count)
     genes = [panel.every_gene[index] for index in molecules.measured]
     write_outs(raw / "outs", plan, molecules, genes, quarter, name)
     maps = TruthMaps(anatomy.region, anatomy.factors, REGIONS, tuple(FACTORS), RASTER_UM / plan.mpp)

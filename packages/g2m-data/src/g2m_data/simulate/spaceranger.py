@@ -23,7 +23,7 @@ HIRES_PX, LOWRES_PX = 2000, 600
 
 
 def write_slide(path: Path, painter: Painter, plan: SectionPlan) -> Image:
-    """Paint the section into a tiled JPEG TIFF (BigTIFF when named .btf), strip by strip; returns it at quarter size."""
+    """Paint the section into a tiled JPEG TIFF (BigTIFF when named .btf), by strips; returns a quarter-size copy."""
     width, height = (round(side / plan.mpp) for side in painter.anatomy.size_um)
     quarter: list[Image] = []
 
@@ -36,7 +36,7 @@ def write_slide(path: Path, painter: Painter, plan: SectionPlan) -> Image:
                 layers = painter.concentrations(x, y, columns, rows)
                 strip[:, x : x + columns] = develop(layers, plan, painter.grain.sensor)
             small = (max(1, width // THUMBNAIL_STEP), max(1, rows // THUMBNAIL_STEP))
-            quarter.append(cv2.resize(strip, small, interpolation=cv2.INTER_AREA))
+            quarter.append(np.asarray(cv2.resize(strip, small, interpolation=cv2.INTER_AREA), np.uint8))
             yield strip
 
     def tiles() -> Iterator[Image]:

@@ -40,7 +40,7 @@ def make_grain(mpp: float, seed: int) -> Grain:
 
     def noise(sigma_um: tuple[float, float]) -> Floats:
         field = gaussian_filter(rng.standard_normal((TILE_PX, TILE_PX)), [s / mpp for s in sigma_um], mode="wrap")
-        return (field / field.std()).astype(np.float32)
+        return np.asarray(field / field.std(), np.float32)
 
     return Grain(noise((0.7, 0.7)), noise((0.4, 0.4)), noise((1.0, 7.0)), noise((0.5 * mpp, 0.5 * mpp)))
 
@@ -87,15 +87,15 @@ class Painter:
         layers *= self._upsample(self.fields * self.gains, x_px, y_px, width, height)
         level = self._upsample(self.anatomy.level, x_px, y_px, width, height)
         layers *= np.clip(level / 1.5 + 0.5, 0, 1)[..., None]
-        return cv2.GaussianBlur(np.maximum(layers, 0), (0, 0), 0.35 / self.mpp)
+        return np.asarray(cv2.GaussianBlur(np.maximum(layers, 0), (0, 0), 0.35 / self.mpp), np.float32)
 
     def _upsample(self, raster: Floats, x_px: int, y_px: int, width: int, height: int) -> Floats:
         """Bilinear values of an 8 um raster at the rectangle's pixel centres."""
         step = self.mpp / RASTER_UM
         matrix = np.array([[step, 0, (x_px + 0.5) * step - 0.5], [0, step, (y_px + 0.5) * step - 0.5]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        result: Floats = cv2.warpAffine(raster, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        return result
+        values = cv2.warpAffine(raster, matrix, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        return np.asarray(values, np.float32)
 
 
 def paint_polygons(
@@ -150,7 +150,7 @@ def match_means(pixels: Floats) -> npt.NDArray[np.float64]:
         light = np.exp(-(pixels * gain) @ stain)  # (n, 2): red, green
         slope = -np.einsum("nc,ns,sc->cs", light, pixels, stain) / len(pixels)
         step = np.linalg.solve(slope, target - light.mean(axis=0))
-        gain = np.clip(gain + step, 0.4, 2.5)
+        gain = np.clip(gain + step, 0.6, 1.8)
     return gain
 
 
@@ -159,14 +159,15 @@ def develop(concentrations: Floats, plan: SectionPlan, noise: Floats | None = No
     stain = np.array([plan.haematoxylin, plan.eosin], np.float32)
     stain *= (np.array(plan.strength, np.float32) / np.linalg.norm(stain, axis=1))[:, None]
     density = concentrations[..., :1] * stain[0] + concentrations[..., 1:] * stain[1]
-    light = cv2.exp(-density) * np.array(plan.white, np.float32)
+    light = np.asarray(cv2.exp(-density), np.float32) * np.array(plan.white, np.float32)
     if noise is not None:
         light += noise[: light.shape[0], : light.shape[1], None] * 1.6
-    return np.clip(np.rint(light), 0, 255).astype(np.uint8)
+    pixels: npt.NDArray[np.uint8] = np.clip(np.rint(light), 0, 255).astype(np.uint8)
+    return pixels
 
 
 def _fill_outside(region: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Give cells outside the tissue the region of the nearest cell inside, so that edges do not fade."""
+    """Give cells just outside the tissue the region of a neighbour inside, so that edges do not fade."""
     filled = region.copy()
     kernel = np.ones((3, 3), np.uint8)
     for _ in range(3):

@@ -7,25 +7,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from g2m_data.errors import InputError
+from g2m_data.progress import Track, silent
 from g2m_data.simulate.anatomy import FACTORS, REGIONS
 from g2m_data.simulate.config import PRESETS, PhantomSettings
 from g2m_data.simulate.programmes import Panel, choose_panel
 from g2m_data.simulate.section import simulate_section, slide_name
 from g2m_data.truth import write_tables
-
-
-def pass_through(sequence: Iterable[Any], description: str = "", total: float | None = None) -> Iterable[Any]:
-    """Track nothing."""
-    return sequence
 
 
 def simulate_study(
@@ -34,7 +29,7 @@ def simulate_study(
     preset: str = "demo",
     seed: int = 0,
     workers: int = 2,
-    track: Callable[..., Iterable[Any]] = pass_through,
+    track: Track = silent,
 ) -> Path:
     """Write a phantom study: raw Space Ranger folders, slides, truth and `study.toml`.
 
