@@ -42,7 +42,9 @@ def other_positions(study):
     path = first_matrix(study)
     with h5py.File(path, "r+") as file:
         barcodes = file["matrix/barcodes"]
-        barcodes[...] = np.array([f"NOSUCHBARCODE{number:03d}-1".encode() for number in range(len(barcodes))], barcodes.dtype)
+        barcodes[...] = np.array(
+            [f"NOSUCHBARCODE{number:03d}-1".encode() for number in range(len(barcodes))], barcodes.dtype
+        )
     return ["barcode"]
 
 
@@ -69,7 +71,16 @@ def not_toml(study):
 
 @pytest.mark.parametrize(
     "damage",
-    [missing_image, missing_matrix, truncated_matrix, other_positions, slide_too_small, unknown_key, unknown_platform, not_toml],
+    [
+        missing_image,
+        missing_matrix,
+        truncated_matrix,
+        other_positions,
+        slide_too_small,
+        unknown_key,
+        unknown_platform,
+        not_toml,
+    ],
     ids=lambda damage: damage.__name__,
 )
 def test_build_refuses_in_one_line_and_leaves_nothing(damage, phantom_copy, tmp_path, run_g2m):

@@ -18,9 +18,10 @@ LOSSES_ONLY = ("images_per_second",)
 def gan_command(study):
     """Arguments of a training of 20 steps, all but --out."""
     return [
-        "gan", "train", study / "dataset", study / "embeddings.h5ad", "--encoder", study / "runs" / "encoders" / "model",
-        "--preset", "tiny", "--set", f"stages.0.total_images={16 * STEPS}", "--set", "batch_size=16", "--set", "micro_batch=8",
-        "--set", "loop.checkpoint_images=48", "--log-with", "none",
+        "gan", "train", study / "dataset", study / "embeddings.h5ad",
+        "--encoder", study / "runs" / "encoders" / "model", "--preset", "tiny", "--log-with", "none",
+        "--set", f"stages.0.total_images={16 * STEPS}", "--set", "batch_size=16", "--set", "micro_batch=8",
+        "--set", "loop.checkpoint_images=48",
     ]  # fmt: skip
 
 

@@ -33,8 +33,8 @@ def test_metrics_hold_the_agreed_keys(study):
     assert {"retrieval_top5", "chance_top5", "loss", "loss_chance", "loss_floor"} <= set(metrics["encoders"])
     gan = metrics["models"]["gan"]
     assert {
-        "extractor", "frechet_generated_vs_test", "frechet_train_vs_test", "frechet_shuffled_vs_test", "kernel_generated_vs_test",
-        "region_accuracy", "region_accuracy_real", "region_accuracy_mean_rgb", "factors",
+        "extractor", "frechet_generated_vs_test", "frechet_train_vs_test", "frechet_shuffled_vs_test",
+        "kernel_generated_vs_test", "region_accuracy", "region_accuracy_real", "region_accuracy_mean_rgb", "factors",
     } <= set(gan)  # fmt: skip
     for factor in gan["factors"].values():
         assert {"within_region_generated", "within_region_real", "p"} <= set(factor)
@@ -80,9 +80,7 @@ def test_second_run_skips_what_is_done(study, phantom, run_g2m, briefly):
 
 def test_changed_setting_redoes_what_depends_on_it_and_keeps_the_old(study, phantom, tmp_path, run_g2m, briefly):
     copy = shutil.copytree(study, tmp_path / "copy")
-    result = run_g2m(
-        "run", phantom / "study.toml", "--out", copy, *briefly, "--set", "gan.guidance.weight=0.5"
-    )
+    result = run_g2m("run", phantom / "study.toml", "--out", copy, *briefly, "--set", "gan.guidance.weight=0.5")
     assert result.returncode == 0, result.stderr
     assert "encoders: unchanged, kept" in result.stderr
     assert "gan: unchanged, kept" not in result.stderr

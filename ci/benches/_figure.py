@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from dataclasses import dataclass
@@ -57,17 +56,17 @@ def run_measured(command: list[str], log: Path) -> Run:
 def _tree_kib(root: int) -> int:
     parents: dict[int, int] = {}
     sizes: dict[int, int] = {}
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            stat = Path(f"/proc/{entry}/stat").read_text().rpartition(")")[2].split()
+            stat = (entry / "stat").read_text().rpartition(")")[2].split()
             # shared pages are divided among the processes that map them
-            rollup = Path(f"/proc/{entry}/smaps_rollup").read_text() if int(entry) == root or int(stat[1]) > 1 else ""
+            rollup = (entry / "smaps_rollup").read_text()
         except (OSError, ProcessLookupError):
             continue
-        parents[int(entry)] = int(stat[1])
-        sizes[int(entry)] = next((int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")), 0)
+        parents[int(entry.name)] = int(stat[1])
+        sizes[int(entry.name)] = next(
+            (int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")), 0
+        )
     total, frontier = 0, [root]
     while frontier:
         pid = frontier.pop()

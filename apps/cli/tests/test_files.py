@@ -1,6 +1,5 @@
-import os
-
 import pytest
+
 from g2m_cli.errors import InputError
 from g2m_cli.files import complete_or_absent
 
@@ -16,9 +15,13 @@ def test_folder_appears_only_when_complete(tmp_path):
 
 
 def test_error_leaves_nothing(tmp_path):
-    with pytest.raises(RuntimeError), complete_or_absent(tmp_path / "out") as partial:
-        partial.mkdir()
-        raise RuntimeError
+    def fail():
+        with complete_or_absent(tmp_path / "out") as partial:
+            partial.mkdir()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -33,4 +36,4 @@ def test_leftovers_of_a_killed_process_are_removed(tmp_path):
     (tmp_path / ".out.partial-999999").mkdir()
     with complete_or_absent(tmp_path / "out") as partial:
         partial.write_text("x")
-    assert os.listdir(tmp_path) == ["out"]
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
+
 from g2m_cli.fit import Plan, fit, passed, training_batches
 from g2m_cli.metrics_log import read_metrics
 from g2m_cli.settings import LoopSettings
@@ -25,7 +26,7 @@ class Numbers:
 
 
 class Mean:
-    """Learns the mean of its pairs by Adam, with noise drawn from each pair's key, and keeps an average of its weight."""
+    """Learns the mean of its pairs by Adam, with noise of each pair's key, and keeps an average of its weight."""
 
     def __init__(self, stop_after=None):
         self.module = torch.nn.Linear(1, 1, bias=False)
@@ -63,9 +64,15 @@ class Mean:
 
 
 def plan(**changes):
-    settings = dict(
-        stage="mean", pairs=Numbers(37), validation=Numbers(5), total_images=160, batch_size=8, seed=1, loop=LoopSettings()
-    )
+    settings = {
+        "stage": "mean",
+        "pairs": Numbers(37),
+        "validation": Numbers(5),
+        "total_images": 160,
+        "batch_size": 8,
+        "seed": 1,
+        "loop": LoopSettings(),
+    }
     return Plan(**settings | changes)
 
 
@@ -125,10 +132,12 @@ def test_processes_share_each_global_batch_in_contiguous_slices():
 def test_batches_go_on_where_they_stopped():
     rest = list(training_batches(plan(), 64, 0, 1))
     whole = list(training_batches(plan(), 0, 0, 1))[8:]
-    assert all(torch.equal(a["key"], b["key"]) and torch.equal(a["patch"], b["patch"]) for a, b in zip(rest, whole, strict=True))
+    assert all(
+        torch.equal(a["key"], b["key"]) and torch.equal(a["patch"], b["patch"])
+        for a, b in zip(rest, whole, strict=True)
+    )
 
 
 def test_passed_counts_multiples_and_never_for_zero():
     assert [now for now in range(8, 65, 8) if passed(now - 8, now, 20)] == [24, 40, 64]
     assert not any(passed(now - 8, now, 0) for now in range(8, 65, 8))
-

@@ -1,7 +1,8 @@
 import numpy as np
-from g2m_cli.order import PairOrder, mix
 from hypothesis import given
 from hypothesis import strategies as st
+
+from g2m_cli.order import PairOrder, mix
 
 
 @given(pairs=st.integers(1, 40), seed=st.integers(0, 5), first=st.integers(0, 100), count=st.integers(1, 60))

@@ -2,13 +2,16 @@ import subprocess
 import sys
 
 import pytest
+
 from g2m_cli.errors import InputError
 from g2m_cli.provenance import provenance
 from g2m_cli.run_folder import claim, locked
 
 
 def test_second_process_in_a_run_folder_is_refused(tmp_path):
-    code = f"from pathlib import Path; from g2m_cli.run_folder import locked\nwith locked(Path({str(tmp_path)!r})): pass"
+    code = (
+        f"from pathlib import Path; from g2m_cli.run_folder import locked\nwith locked(Path({str(tmp_path)!r})): pass"
+    )
     with locked(tmp_path):
         other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "is at work here" in other.stderr

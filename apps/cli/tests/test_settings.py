@@ -1,6 +1,7 @@
 from dataclasses import dataclass, field
 
 import pytest
+
 from g2m_cli.errors import InputError
 from g2m_cli.settings import describe, resolve
 
@@ -94,5 +95,7 @@ def test_describe_lists_every_leaf():
 
 def test_every_described_key_can_be_set():
     lines = describe(resolve(PRESETS, "base"))
-    again = resolve(PRESETS, "base", overrides=[line.replace("(", "[").replace(")", "]").replace("'", '"') for line in lines])
+    again = resolve(
+        PRESETS, "base", overrides=[line.replace("(", "[").replace(")", "]").replace("'", '"') for line in lines]
+    )
     assert again == resolve(PRESETS, "base")

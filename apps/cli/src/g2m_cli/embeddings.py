@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,9 @@ from g2m_cli.study import dataset_id, folder_id
 
 if TYPE_CHECKING:
     from anndata import AnnData
+
+
+MINIMUM_SHARE = 0.95  # of a model's genes that a dataset must have
 
 
 def embed(dataset_folder: Path, model_folder: Path, out: Path, *, allow_missing_genes: bool = False) -> Path:
@@ -34,18 +37,22 @@ def embed(dataset_folder: Path, model_folder: Path, out: Path, *, allow_missing_
     InputError
         If ``out`` exists, or genes are missing.
     """
-    from g2m_data import open_dataset
-    from g2m_encoders import ContrastiveModel, embed_pairs
-
     from g2m_cli.console import track
     from g2m_cli.files import complete_or_absent
+    from g2m_data import open_dataset
+    from g2m_encoders import ContrastiveModel, embed_pairs
 
     dataset = open_dataset(dataset_folder)
     model = ContrastiveModel.from_pretrained(model_folder)
     record = embeddings_record(dataset_folder, model_folder, allow_missing_genes=allow_missing_genes)
     with complete_or_absent(out) as partial:
-        share = {"minimum_share": 0.0} if allow_missing_genes else {}
-        embeddings = embed_pairs(model, dataset, provenance={"provenance": _plain(record)}, track=track, **share)
+        embeddings = embed_pairs(
+            model,
+            dataset,
+            minimum_share=0.0 if allow_missing_genes else MINIMUM_SHARE,
+            provenance={"provenance": _plain(record)},
+            track=track,
+        )
         embeddings.write_h5ad(partial)
     return out
 
@@ -71,14 +78,16 @@ def read_embeddings(path: Path) -> AnnData:
     try:
         embeddings = anndata.read_h5ad(path)
     except (OSError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: not a readable .h5ad file ({str(error).splitlines()[0]}); run `g2m encoders embed` again") from None
+        raise InputError(
+            f"{path}: not a readable .h5ad file ({str(error).splitlines()[0]}); run `g2m encoders embed` again"
+        ) from None
     missing = [key for key in ("null_embedding", "provenance") if key not in embeddings.uns]
     if missing:
         raise InputError(f"{path}: lacks uns[{missing[0]!r}], so it is not an embeddings file of `g2m encoders embed`")
     return embeddings
 
 
-def rows_of(embeddings: AnnData, pairs: Sequence[str], path: Path) -> NDArray[np.int64]:
+def rows_of(embeddings: AnnData, pairs: Iterable[str], path: Path) -> NDArray[np.int64]:
     """Find the embedding of each pair.
 
     Raises
@@ -86,10 +95,14 @@ def rows_of(embeddings: AnnData, pairs: Sequence[str], path: Path) -> NDArray[np
     InputError
         If some pairs have none.
     """
-    rows = embeddings.obs_names.get_indexer(list(pairs))
+    names = list(pairs)
+    rows = embeddings.obs_names.get_indexer(names)
     if (rows < 0).any():
-        first = list(pairs)[int(np.argmax(rows < 0))]
-        raise InputError(f"{path}: no embedding for {(rows < 0).sum()} of {len(rows)} pairs (the first is {first}); embed this very dataset")
+        first = names[int(np.argmax(rows < 0))]
+        raise InputError(
+            f"{path}: no embedding for {(rows < 0).sum()} of {len(rows)} pairs (the first is {first}); "
+            "embed this very dataset"
+        )
     return np.asarray(rows, np.int64)
 
 

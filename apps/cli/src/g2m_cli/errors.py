@@ -13,6 +13,4 @@ def is_user_error(error: BaseException) -> bool:
     The libraries do not share a base class, and importing all of them only to name their errors would cost every
     command their start-up time; each calls its class ``InputError``.
     """
-    return any(
-        base.__name__ == "InputError" and base.__module__.startswith("g2m_") for base in type(error).__mro__
-    )
+    return any(base.__name__ == "InputError" and base.__module__.startswith("g2m_") for base in type(error).__mro__)

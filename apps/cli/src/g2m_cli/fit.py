@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class Plan:
     """What is trained on, for how long, and what is looked at on the way.
 
-    ``pairs`` are the training pairs and ``validation`` those it is scored on; ``total_images`` and ``batch_size`` count over all
-    processes; ``previews`` are conditions whose images are drawn into ``samples/``.
+    ``pairs`` are the training pairs and ``validation`` those it is scored on; ``total_images`` and ``batch_size``
+    count over all processes; ``previews`` are conditions whose images are drawn into ``samples/``.
     """
 
     stage: str
@@ -76,7 +76,9 @@ def fit(task: Task, plan: Plan, run: Path, accelerator: Accelerator) -> None:
         if plan.validation is not None:
             report({f"validation_{key}": value for key, value in task.evaluate(validation_batches(plan)).items()})
         if plan.previews is not None and isinstance(task, Draws) and main:
-            save_sheet(task.sample(plan.previews, seed=plan.seed), run / "samples" / f"{plan.stage}-{images_seen:012d}.png")
+            save_sheet(
+                task.sample(plan.previews, seed=plan.seed), run / "samples" / f"{plan.stage}-{images_seen:012d}.png"
+            )
 
     began = saved = time.monotonic()
     began_at, note = images_seen, ""
@@ -182,4 +184,3 @@ def save_sheet(images: Tensor, path: Path, columns: int = 8) -> None:
         sheet[row * height : (row + 1) * height, column * width : (column + 1) * width] = image
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(sheet).save(path)
-

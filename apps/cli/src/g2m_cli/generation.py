@@ -47,8 +47,9 @@ def generate(model_folder: Path, embeddings_file: Path, out: Path, request: Requ
     out
         Folder to write.
     request
-        Which spots, which seeds. ``shuffle_conditions`` gives every spot another spot's condition: the floor that fidelity is
-        measured from. ``shared_noise`` draws all spots of one seed from the same noise (the columns of the paper's Figure 2).
+        Which spots, which seeds. ``shuffle_conditions`` gives every spot another spot's condition: the floor that
+        fidelity is measured from. ``shared_noise`` draws all spots of one seed from the same noise (the columns of the
+        paper's Figure 2).
 
     Raises
     ------
@@ -68,8 +69,8 @@ def generate(model_folder: Path, embeddings_file: Path, out: Path, request: Requ
     conditions = np.asarray(embeddings.X, np.float32)
     if conditions.shape[1] != model.generator.condition_dim:
         raise InputError(
-            f"{embeddings_file}: embeddings of {conditions.shape[1]} dimensions, but {model_folder} was trained on {model.generator.condition_dim}; "
-            "embed with the encoders it was trained on"
+            f"{embeddings_file}: embeddings of {conditions.shape[1]} dimensions, but {model_folder} was trained on "
+            f"{model.generator.condition_dim}; embed with the encoders it was trained on"
         )
     prompts = rows
     if request.shuffle_conditions:
@@ -94,7 +95,9 @@ def generate(model_folder: Path, embeddings_file: Path, out: Path, request: Requ
             array = drawn.permute(0, 2, 3, 1).cpu().numpy()
             if images is None:
                 shape = (len(spots), *array.shape[1:])
-                images = zarr.create_array(partial / "images.zarr", shape=shape, chunks=(_BATCH, *shape[1:]), dtype="uint8")
+                images = zarr.create_array(
+                    partial / "images.zarr", shape=shape, chunks=(_BATCH, *shape[1:]), dtype="uint8"
+                )
             images[here] = array
             advance(len(array), "")
         index = index_of(embeddings.obs, spots, prompts, seeds)
@@ -146,7 +149,9 @@ def chosen_rows(obs: pd.DataFrame, request: Request, source: Path) -> NDArray[np
     return rows
 
 
-def index_of(obs: pd.DataFrame, spots: NDArray[np.int64], prompts: NDArray[np.int64], seeds: NDArray[np.int64]) -> pd.DataFrame:
+def index_of(
+    obs: pd.DataFrame, spots: NDArray[np.int64], prompts: NDArray[np.int64], seeds: NDArray[np.int64]
+) -> pd.DataFrame:
     """Describe each image: its spot, the spot whose expression prompted it, its seed."""
     import pandas as pd
 

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import torch
-    from g2m_data import PairedDataset
     from torch import Tensor
 
     from g2m_cli.task import Batch
+    from g2m_data import PairedDataset
 
 _SHARE_OF_DEVICE = 0.25  # of free accelerator memory that resident slides may take
 

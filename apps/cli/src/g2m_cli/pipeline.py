@@ -34,8 +34,8 @@ def run_study(
     manifest
         The study's TOML file.
     out
-        Folder of all artefacts. What is there and still fits is kept; what was made from other inputs or settings is moved to
-        ``superseded/`` and made again.
+        Folder of all artefacts. What is there and still fits is kept; what was made from other inputs or settings is
+        moved to ``superseded/`` and made again.
     preset
         Row of every package's preset table.
     seed
@@ -54,11 +54,10 @@ def run_study(
     InputError
         For what a user can get wrong in manifest, files or settings; settings are checked before any work.
     """
+    from g2m_cli.reporting import write_study_report
     from g2m_data import build_dataset, study_id
     from g2m_encoders import PRESETS as ENCODERS
     from g2m_gan import PRESETS as GANS
-
-    from g2m_cli.reporting import write_study_report
 
     by_stage = grouped(overrides, ("encoders", "gan"))
     encoders: RunSettings[Any] = resolve(ENCODERS, preset, overrides=by_stage["encoders"], seed=seed)
@@ -72,7 +71,10 @@ def run_study(
 
     record = encoders_record(study.dataset, encoders)
     stages.resumable(
-        "encoders", study.encoders, record, lambda: train_encoders(study.dataset, study.encoders, encoders, trackers=trackers)
+        "encoders",
+        study.encoders,
+        record,
+        lambda: train_encoders(study.dataset, study.encoders, encoders, trackers=trackers),
     )
     model = study.encoders / "model"
 
@@ -134,7 +136,9 @@ class Stages:
         self._file = root / "seconds.json"
         self.seconds: dict[str, float] = read_seconds(self._file)
 
-    def once(self, name: str, target: Path, wanted: str, found: Callable[[Path], str | None], make: Callable[[], object]) -> None:
+    def once(
+        self, name: str, target: Path, wanted: str, found: Callable[[Path], str | None], make: Callable[[], object]
+    ) -> None:
         """Make an artefact unless the one that is wanted is there."""
         if target.exists() and found(target) == wanted:
             say(f"{name}: unchanged, kept")

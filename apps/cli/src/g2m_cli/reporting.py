@@ -100,22 +100,27 @@ def what_was_drawn(study: Study, spots: TestSpots) -> ReportSection:
 
     images, index, _ = read_generated(study.generated("gan-figure"))
     noises = index["seed"].nunique()
-    rows = spots.dataset.obs.index.get_indexer(index["spot"].to_numpy()[::noises])
+    rows = spots.dataset.obs.index.get_indexer(index["spot"].tolist()[::noises])
     regions = None if spots.truth is None else spots.truth["region"].to_numpy().astype(str)
     labels = [spots.samples[row] + ("" if regions is None else f"\n{regions[row]}") for row in rows]
     if regions is not None:
         order = np.argsort(regions[rows], kind="stable")
         rows, labels = rows[order], [labels[place] for place in order]
         images = images.reshape(-1, noises, *images.shape[1:])[order].reshape(images.shape)
-    patch_um = next(float(entry["patch_um"]) for entry in spots.dataset.manifest["samples"].values() if entry["split"] == "test")
+    patch_um = next(
+        float(entry["patch_um"]) for entry in spots.dataset.manifest["samples"].values() if entry["split"] == "test"
+    )
     figure = figure_generated(
         spots.patches[rows], images.reshape(len(rows), noises, *images.shape[1:]), labels, patch_um=patch_um
     )
     caption = (
-        f"Rows: {len(rows)} spots of test sections, never seen in training. Left, the real patch; then patches drawn from the spot's expression "
-        f"by StyleGAN-G with {noises} noise vectors, the same in every row (the paper's Figure 2)."
+        f"Rows: {len(rows)} spots of test sections, never seen in training. Left, the real patch; then patches drawn "
+        f"from the spot's expression by StyleGAN-G with {noises} noise vectors, the same in every row (the paper's "
+        "Figure 2)."
     )
-    return ReportSection(title="What the genes drew", figures=[ReportFigure(name="generated", figure=figure, caption=caption)])
+    return ReportSection(
+        title="What the genes drew", figures=[ReportFigure(name="generated", figure=figure, caption=caption)]
+    )
 
 
 def how_it_was_trained(study: Study, encoders: Mapping[str, float]) -> ReportSection:
@@ -134,8 +139,8 @@ def how_it_was_trained(study: Study, encoders: Mapping[str, float]) -> ReportSec
             )
         )
     text = (
-        f"On test sections the contrastive loss is {encoders['loss']:.3f}; unrelated pairs would give {encoders['loss_chance']:.3f}, and perfect ones "
-        f"{encoders['loss_floor']:.3f}."
+        f"On test sections the contrastive loss is {encoders['loss']:.3f}; unrelated pairs would give "
+        f"{encoders['loss_chance']:.3f}, and perfect ones {encoders['loss_floor']:.3f}."
     )
     return ReportSection(title="How it was trained", text=text, figures=figures)
 

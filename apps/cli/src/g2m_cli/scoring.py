@@ -15,6 +15,7 @@ from g2m_cli.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from g2m_data import PairedDataset
     from g2m_eval import GeneratorEvaluation, SmallExtractor
 
@@ -64,17 +65,19 @@ def describe_dataset(dataset: PairedDataset) -> dict[str, Any]:
 
 
 def score_encoders(model_folder: Path, spots: TestSpots) -> dict[str, float]:
-    """Give ``encoders.*``: retrieval within each test section in both directions, and the loss beside its chance and floor."""
+    """Give ``encoders.*``: retrieval within each test section in both directions; loss, its chance and its floor."""
     import torch
-    from g2m_encoders import ContrastiveModel, ContrastiveTask
 
     from g2m_cli.pairs import TrainingPairs
+    from g2m_encoders import ContrastiveModel, ContrastiveTask
 
     model = ContrastiveModel.from_pretrained(model_folder)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     pairs = TrainingPairs(spots.dataset, device, expression=True)
     rows = np.arange(len(pairs))
-    batches = (pairs.batch(rows[start : start + _BATCH], rows[start : start + _BATCH]) for start in range(0, len(rows), _BATCH))
+    batches = (
+        pairs.batch(rows[start : start + _BATCH], rows[start : start + _BATCH]) for start in range(0, len(rows), _BATCH)
+    )
     return ContrastiveTask(model.settings, model.to(device)).evaluate(batches)
 
 
@@ -97,7 +100,7 @@ def score_generator(study: Study, name: str, spots: TestSpots, *, seed: int) -> 
 
     generated, index, _ = read_generated(study.generated(name))
     shuffled, _, _ = read_generated(study.generated(f"{name}-shuffled"))
-    owner = spots.dataset.obs.index.get_indexer(index["spot"])
+    owner = spots.dataset.obs.index.get_indexer(index["spot"].tolist())
     train = open_dataset(study.dataset, split="train")
     rows, regions = training_patches(train, seed)
     patches = train.patches(rows)
@@ -109,7 +112,9 @@ def score_generator(study: Study, name: str, spots: TestSpots, *, seed: int) -> 
         test=spots.patches,
         generated=generated,
         shuffled=shuffled,
-        patch_um=[float(row["patch_um"]) for row in spots.dataset.manifest["samples"].values() if row["split"] == "test"],
+        patch_um=[
+            float(row["patch_um"]) for row in spots.dataset.manifest["samples"].values() if row["split"] == "test"
+        ],
         samples=spots.samples,
         spots=owner,
         train_regions=regions,
@@ -121,7 +126,7 @@ def score_generator(study: Study, name: str, spots: TestSpots, *, seed: int) -> 
 
 
 def training_patches(train: PairedDataset, seed: int) -> tuple[NDArray[np.int64], NDArray[np.object_] | None]:
-    """Draw training pairs for the metrics' network; with the region of each, on a phantom, or None where it is mixed."""
+    """Draw training pairs for the metrics' network, and on a phantom the region of each (None where it is mixed)."""
     rows = np.arange(len(train))
     if len(rows) > _TRAIN_PATCHES:
         rows = np.sort(np.random.default_rng(seed).choice(rows, _TRAIN_PATCHES, replace=False))

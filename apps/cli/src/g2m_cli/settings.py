@@ -104,11 +104,7 @@ def build(cls: type[S], values: Any, where: str = "settings") -> S:
     from pydantic import ConfigDict, TypeAdapter, ValidationError
 
     try:
-        adapter: TypeAdapter[S]
-        if is_dataclass(cls):
-            adapter = TypeAdapter(cls)
-        else:
-            adapter = TypeAdapter(cls, config=ConfigDict(strict=True))
+        adapter: TypeAdapter[S] = TypeAdapter(cls, config=None if is_dataclass(cls) else ConfigDict(strict=True))
         return adapter.validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from g2m_cli.console import say
+from g2m_cli.embeddings import model_id
 from g2m_cli.errors import InputError
 from g2m_cli.files import complete_or_absent
-from g2m_cli.embeddings import model_id
 from g2m_cli.provenance import provenance
 from g2m_cli.run_folder import claim, is_complete, locked
 from g2m_cli.settings import RunSettings
@@ -19,18 +19,23 @@ from g2m_cli.study import dataset_id, embeddings_id
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
-    from g2m_data import PairedDataset
-    from g2m_encoders import ContrastiveModel, EncoderSettings
-    from g2m_gan import GanSettings
     from torch import nn
 
     from g2m_cli.task import Task
+    from g2m_data import PairedDataset
+    from g2m_encoders import ContrastiveModel, EncoderSettings
+    from g2m_gan import GanSettings
 
 _VALIDATION_PAIRS = 512
 
 
 def train_encoders(
-    dataset_folder: Path, run: Path, settings: RunSettings[EncoderSettings], *, precision: str = "no", trackers: str = "tensorboard"
+    dataset_folder: Path,
+    run: Path,
+    settings: RunSettings[EncoderSettings],
+    *,
+    precision: str = "no",
+    trackers: str = "tensorboard",
 ) -> Path:
     """Train expression and image encoder (paper, Method, Phase 1) and give the folder of the exported model.
 
@@ -41,11 +46,10 @@ def train_encoders(
     InputError
         If the folder holds another run, another process is at work in it, or there are no training pairs.
     """
-    from g2m_data import open_dataset
-    from g2m_encoders import ContrastiveModel, ContrastiveTask, choose_pairs
-
     from g2m_cli.fit import Plan, fit
     from g2m_cli.pairs import TrainingPairs
+    from g2m_data import open_dataset
+    from g2m_encoders import ContrastiveModel, ContrastiveTask, choose_pairs
 
     dataset = open_dataset(dataset_folder)
     record = encoders_record(dataset_folder, settings)
@@ -55,11 +59,15 @@ def train_encoders(
         train_rows, held_out = split_rows(dataset)
         train_rows = train_rows[choose_pairs(len(train_rows), settings.model.max_pairs, settings.seed)]
         check_batch(settings.model.batch_size, len(train_rows), dataset_folder)
-        task = ContrastiveTask(settings.model, ContrastiveModel.build(settings.model, dataset.genes, seed=settings.seed))
+        task = ContrastiveTask(
+            settings.model, ContrastiveModel.build(settings.model, dataset.genes, seed=settings.seed)
+        )
         plan = Plan(
             stage="contrastive",
             pairs=TrainingPairs(dataset, accelerator.device, rows=train_rows, expression=True),
-            validation=TrainingPairs(dataset, accelerator.device, rows=held_out, expression=True) if len(held_out) else None,
+            validation=TrainingPairs(dataset, accelerator.device, rows=held_out, expression=True)
+            if len(held_out)
+            else None,
             total_images=settings.model.total_images,
             batch_size=settings.model.batch_size,
             seed=settings.seed,
@@ -87,15 +95,16 @@ def train_gan(
     Raises
     ------
     InputError
-        If embeddings and dataset do not belong together, the folder holds another run, or another process is at work in it.
+        If embeddings and dataset do not belong together, the folder holds another run, or another process is at work
+        in it.
     """
     import torch
-    from g2m_data import open_dataset
-    from g2m_encoders import ContrastiveModel
 
     from g2m_cli.embeddings import read_embeddings, rows_of
     from g2m_cli.fit import Plan, fit
     from g2m_cli.pairs import TrainingPairs
+    from g2m_data import open_dataset
+    from g2m_encoders import ContrastiveModel
     from g2m_gan import stages
 
     dataset = open_dataset(dataset_folder)
@@ -110,7 +119,9 @@ def train_gan(
         encoder = ContrastiveModel.from_pretrained(encoder_folder).to(accelerator.device).eval().requires_grad_(False)
         features = feature_network(settings.model.discriminator.features, encoder).to(accelerator.device)
         pairs = TrainingPairs(dataset, accelerator.device, rows=train_rows, embedding=conditions)
-        validation = TrainingPairs(dataset, accelerator.device, rows=held_out, embedding=conditions) if len(held_out) else None
+        validation = (
+            TrainingPairs(dataset, accelerator.device, rows=held_out, embedding=conditions) if len(held_out) else None
+        )
         previews = torch.from_numpy(conditions[held_out if len(held_out) else train_rows][:16]).to(accelerator.device)
         tasks = stages(settings.model, conditions.shape[1], features, encoder.embed_image, seed=settings.seed)
         for task, stage in zip(tasks, settings.model.stages, strict=True):
@@ -147,7 +158,7 @@ def gan_record(
 
 
 def feature_network(name: str, encoder: ContrastiveModel) -> nn.Module:
-    """Give the frozen network under the discriminator: the phase-1 backbone, or any timm model by name, hub id or path."""
+    """Give the frozen network under the discriminator: phase 1's, or any timm model by name, hub id or path."""
     from g2m_encoders import MultilevelFeatures, load_backbone
 
     if name == "encoder":
@@ -198,8 +209,10 @@ def learned(settings: RunSettings[Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.to_dict().items() if key != "loop"}
 
 
-def split_rows(dataset: PairedDataset) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
-    """Give the rows of training pairs, and a fixed draw of validation pairs (other sections: windows of one overlap)."""
+def split_rows(
+    dataset: PairedDataset,
+) -> tuple[np.ndarray[Any, np.dtype[np.int64]], np.ndarray[Any, np.dtype[np.int64]]]:
+    """Give the rows of training pairs, and a fixed draw of validation pairs (other sections, as windows overlap)."""
     split = dataset.obs["split"].to_numpy()
     train, validation = np.flatnonzero(split == "train"), np.flatnonzero(split == "validation")
     if len(validation) > _VALIDATION_PAIRS:
@@ -216,7 +229,10 @@ def check_batch(batch_size: int, pairs: int, dataset_folder: Path) -> None:
         Says how many training pairs there are.
     """
     if pairs == 0:
-        raise InputError(f'{dataset_folder}: no training pairs; give at least one sample split = "train" in the manifest')
+        raise InputError(
+            f'{dataset_folder}: no training pairs; give at least one sample split = "train" in the manifest'
+        )
     if batch_size > pairs:
-        raise InputError(f"{dataset_folder}: {pairs} training pairs are fewer than one batch; add --set batch_size={pairs}")
-
+        raise InputError(
+            f"{dataset_folder}: {pairs} training pairs are fewer than one batch; add --set batch_size={pairs}"
+        )

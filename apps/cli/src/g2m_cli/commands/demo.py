@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from g2m_cli.commands import options
-from g2m_cli.console import say, track
+from g2m_cli.console import say
 
 
 def demo(

@@ -16,7 +16,9 @@ app = typer.Typer(help="Expression and image encoder in one space (phase 1).", n
 @app.command()
 def train(
     dataset: Annotated[Path, typer.Argument(help="A dataset folder of `g2m data build`.")],
-    out: Annotated[Path, typer.Option(help="Run folder; the model ends up in OUT/model. The same command again resumes.")],
+    out: Annotated[
+        Path, typer.Option(help="Run folder; the model ends up in OUT/model. The same command again resumes.")
+    ],
     preset: options.Preset = "base",
     set_: options.Set = None,
     config: options.Config = None,
@@ -26,9 +28,8 @@ def train(
     precision: options.Precision = "no",
 ) -> None:
     """Align expression and image of the training pairs with a contrastive loss."""
-    from g2m_encoders import PRESETS
-
     from g2m_cli.settings import describe, resolve
+    from g2m_encoders import PRESETS
 
     settings = resolve(PRESETS, preset, config=config, overrides=set_ or (), seed=seed)
     if dry_run:

@@ -21,7 +21,9 @@ def group() -> None:
 @app.command()
 def report(
     study: Annotated[Path, typer.Argument(help="Folder of `g2m run` or `g2m demo`.")],
-    out: Annotated[Path | None, typer.Option(help="Folder to write; STUDY/report by default, where an older one is replaced.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; STUDY/report by default, where an older one is replaced.")
+    ] = None,
     seed: options.Seed = 0,
 ) -> None:
     """Write report.html, metrics.json and figures for a study's dataset, embeddings and generated images."""

@@ -17,8 +17,12 @@ app = typer.Typer(help="StyleGAN-G: draw patches from embeddings (phase 2).", no
 def train(
     dataset: Annotated[Path, typer.Argument(help="A dataset folder of `g2m data build`.")],
     embeddings: Annotated[Path, typer.Argument(help="Its embeddings, of `g2m encoders embed`.")],
-    encoder: Annotated[Path, typer.Option(help="The encoders' exported model: guidance, and the discriminator's features.")],
-    out: Annotated[Path, typer.Option(help="Run folder; the model ends up in OUT/model. The same command again resumes.")],
+    encoder: Annotated[
+        Path, typer.Option(help="The encoders' exported model: guidance, and the discriminator's features.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Run folder; the model ends up in OUT/model. The same command again resumes.")
+    ],
     preset: options.Preset = "base",
     set_: options.Set = None,
     config: options.Config = None,
@@ -28,9 +32,8 @@ def train(
     precision: options.Precision = "no",
 ) -> None:
     """Train through all resolutions of the preset, the lower layers frozen after each."""
-    from g2m_gan import PRESETS
-
     from g2m_cli.settings import describe, resolve
+    from g2m_gan import PRESETS
 
     settings = resolve(PRESETS, preset, config=config, overrides=set_ or (), seed=seed)
     if dry_run:
