@@ -1,7 +1,6 @@
 """Progressive growing as a sequence of tasks, each made when it is first asked for."""
 
-from collections.abc import Sequence
-from typing import overload
+from collections.abc import Iterator
 
 from torch import nn
 
@@ -9,7 +8,7 @@ from g2m_gan.config import GanSettings
 from g2m_gan.task import GanTask, Guide
 
 
-class Stages(Sequence[GanTask]):
+class Stages:
     """The stages' tasks. Task i + 1 is built, on first access, from the averaged generator task i then has.
 
     A loop runs them in turn. To resume a run that stopped in a later stage, load the earlier stage's last state into
@@ -26,17 +25,14 @@ class Stages(Sequence[GanTask]):
     def __len__(self) -> int:
         return len(self._settings.stages)
 
-    @overload
-    def __getitem__(self, index: int) -> GanTask: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[GanTask]: ...
-    def __getitem__(self, index: int | slice) -> GanTask | list[GanTask]:
-        if isinstance(index, slice):
-            return [self[i] for i in range(*index.indices(len(self)))]
+    def __getitem__(self, index: int) -> GanTask:
         position = range(len(self))[index]
         while len(self._tasks) <= position:
             self._tasks.append(GanTask.from_previous(self._tasks[-1]))
         return self._tasks[position]
+
+    def __iter__(self) -> Iterator[GanTask]:
+        return (self[index] for index in range(len(self)))
 
 
 def stages(

@@ -56,11 +56,11 @@ class StyleGanG(nn.Module):
     def generate(
         self,
         conditions: Float[Tensor, "n dim"] | NDArray[np.floating[Any]],
-        keys: Int[Tensor, " n"] | NDArray[np.integer[Any]],
+        keys: Int[Tensor, " m"] | NDArray[np.integer[Any]],
         truncation: float = 1.0,
         *,
         batch_size: int = 32,
-    ) -> UInt8[Tensor, "n 3 h w"]:
+    ) -> UInt8[Tensor, "m 3 h w"]:
         """Draw one image for each condition and key.
 
         Parameters

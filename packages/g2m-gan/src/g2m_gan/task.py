@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int, UInt8
@@ -25,6 +25,7 @@ Guide = Callable[[Tensor], Tensor]
 Losses = dict[str, Tensor]
 
 
+@runtime_checkable  # for beartype
 class Accelerator(Protocol):
     """What is used of `accelerate.Accelerator`; `no_sync(model)` and `autocast()` too, where they exist."""
 
@@ -73,8 +74,8 @@ class GanTask:
         self.settings = settings
         self.stage_index = stage_index
         self.seed = seed
-        self.generator = generator.to(memory_format=torch.channels_last)
-        self.discriminator = discriminator.to(memory_format=torch.channels_last)
+        self.generator = generator
+        self.discriminator = discriminator
         self.feature_network = feature_network.requires_grad_(False).eval()
         self.guide = guide
         self._guide_module = guide if isinstance(guide, nn.Module) else getattr(guide, "__self__", None)
@@ -201,7 +202,7 @@ class GanTask:
             if self.guide is not None:
                 scores["guidance"] = self._guidance(fake, keys, condition).mean()
                 scores["guidance_real"] = self._guidance(real, keys, condition).mean()
-            _accumulate(totals, scores, n)
+            _accumulate(totals, scores, float(n))
             count += n
         if not count:
             raise InputError("evaluate got no samples: expected at least one batch")
