@@ -96,11 +96,12 @@ def encoder_tile(encoders: Mapping[str, float]) -> Any:
 
 def what_was_drawn(study: Study, spots: TestSpots) -> ReportSection:
     """Show the paper's Figure 2: real patch, then generated ones, a row a spot, a column a noise vector."""
+    import pandas as pd
     from g2m_eval import ReportFigure, ReportSection, figure_generated
 
     images, index, _ = read_generated(study.generated("gan-figure"))
     noises = index["seed"].nunique()
-    rows = spots.dataset.obs.index.get_indexer(index["spot"].tolist()[::noises])
+    rows = spots.dataset.obs.index.get_indexer(pd.Index(index["spot"])[::noises])
     regions = None if spots.truth is None else spots.truth["region"].to_numpy().astype(str)
     labels = [spots.samples[row] + ("" if regions is None else f"\n{regions[row]}") for row in rows]
     if regions is not None:

@@ -95,12 +95,13 @@ def score_generator(study: Study, name: str, spots: TestSpots, *, seed: int) -> 
 
     The metrics' own network is trained here, on real training patches alone, and saved beside the artefacts.
     """
+    import pandas as pd
     from g2m_data import open_dataset
     from g2m_eval import evaluate_generator, train_extractor
 
     generated, index, _ = read_generated(study.generated(name))
     shuffled, _, _ = read_generated(study.generated(f"{name}-shuffled"))
-    owner = spots.dataset.obs.index.get_indexer(index["spot"].tolist())
+    owner = spots.dataset.obs.index.get_indexer(pd.Index(index["spot"]))
     train = open_dataset(study.dataset, split="train")
     rows, regions = training_patches(train, seed)
     patches = train.patches(rows)
