@@ -1,4 +1,8 @@
 import json
+import os
+import platform
+import subprocess
+import sys
 
 import anndata as ad
 import h5py
@@ -196,6 +200,24 @@ def test_existing_output_is_refused_and_only_a_dataset_is_overwritten(maker, mak
     (tmp_path / "mine").mkdir()
     with pytest.raises(InputError, match="is not a dataset"):
         build_dataset(manifest, tmp_path / "mine", overwrite=True)
+
+
+def test_what_a_killed_build_left_is_swept_and_a_running_one_is_not(maker, make_spots, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    dead, alive = (tmp_path / f".dataset.building-{platform.node()}-{pid}" for pid in (process.pid, os.getppid()))
+    for folder in (dead, alive):
+        (folder / "samples").mkdir(parents=True)
+    maker.add(make_spots())
+    build_dataset(maker.manifest(), tmp_path / "dataset")
+    assert (dead.exists(), alive.exists()) == (False, True)
+
+
+def test_output_that_cannot_be_written_is_one_line(maker, make_spots, tmp_path):
+    maker.add(make_spots())
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="nothing was built"):
+        build_dataset(maker.manifest(), tmp_path / "file" / "dataset")
 
 
 def test_section_without_a_whole_window_is_refused(maker, make_hd, tmp_path):

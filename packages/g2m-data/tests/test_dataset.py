@@ -147,11 +147,24 @@ def test_selections_keep_order_and_refuse_what_is_not_there(two):
         ({"split": "tests"}, "unknown split"),
         ({"samples": ["x"]}, "no sample 'x'"),
         ({"split": "validation"}, "no section is left"),
+        ({"samples": ["hd"], "view": View(window_bins=401)}, "no window of 401 x 401 bins"),
     ]:
         with pytest.raises(InputError, match=complaint):
             open_dataset(two, **arguments)
     with pytest.raises(InputError, match=r"not a dataset.*g2m data build"):
         open_dataset(two.parent)
+
+
+def test_view_without_a_centre_bin_is_refused():
+    with pytest.raises(InputError, match="must be odd"):
+        View(window_bins=4)
+
+
+def test_changed_panel_is_noticed(two):
+    path = two / "genes.txt"
+    path.write_text("\n".join(reversed(path.read_text().split())) + "\n")
+    with pytest.raises(InputError, match=r"genes\.txt: not the panel"):
+        open_dataset(two)
 
 
 def test_real_sections_have_no_truth(two):

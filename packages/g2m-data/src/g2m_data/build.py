@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -191,18 +192,34 @@ def _notes(section: Section, layout: Layout, inside: NDArray[np.bool_]) -> Itera
 @contextmanager
 def _temporary_sibling(out: Path) -> Iterator[Path]:
     """A folder beside `out` that takes its place when the block ends well, and vanishes when it does not."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = out.with_name(f".{out.name}.building-{os.getpid()}")
-    shutil.rmtree(folder, ignore_errors=True)
     try:
-        (folder / "samples").mkdir(parents=True)
-        yield folder
-        if out.exists():
-            old = out.with_name(f".{out.name}.replaced-{os.getpid()}")
-            out.rename(old)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(out)
+        folder = out.with_name(_working_name(out, str(os.getpid())))
+        replaced = out.with_name(_working_name(out, f"old-{os.getpid()}"))
+        try:
+            (folder / "samples").mkdir(parents=True)
+            yield folder
+            if out.exists():
+                out.rename(replaced)
             folder.rename(out)
-            shutil.rmtree(old)
-        else:
-            folder.rename(out)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(replaced, ignore_errors=True)
+    except OSError as error:  # no space, no permission
+        raise InputError(f"{error.filename or out}: {error.strerror or error}; nothing was built") from None
+
+
+def _working_name(out: Path, process: str) -> str:
+    return f".{out.name}.building-{platform.node()}-{process}"
+
+
+def _sweep(out: Path) -> None:
+    """Remove what builds of `out` left behind that were killed on this machine."""
+    if not Path("/proc/self").exists():  # no way to tell who is running
+        return
+    for folder in out.parent.iterdir():
+        process = folder.name.rpartition("-")[2]
+        is_ours = folder.name.startswith(_working_name(out, ""))
+        if is_ours and (process == str(os.getpid()) or not Path(f"/proc/{process}").exists()):
+            shutil.rmtree(folder, ignore_errors=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from g2m_data.errors import InputError
 from g2m_data.manifest import SPLITS, View
 from g2m_data.pairs import SamplePairs
+from g2m_data.panel import hash_genes, read_gene_file
 from g2m_data.provenance import FORMAT
 
 Indices = Sequence[int] | NDArray[np.integer] | slice
@@ -81,12 +82,18 @@ class PairedDataset:
         self.view = view
         self.patch_px: int = manifest["patch"]["pixels"]
         """Pixels along a patch's side."""
-        self.genes = (path / "genes.txt").read_text(encoding="utf-8").split("\n")[:-1]
+        self.genes = read_gene_file(path / "genes.txt")
         """The panel, in its saved order."""
+        if hash_genes(self.genes) != manifest["gene_hash"]:
+            raise InputError(f"{path / 'genes.txt'}: not the panel this dataset was built with; build it again")
         self._pairs = {
             sample: SamplePairs(sample, path / "samples" / sample, manifest["samples"][sample], view, self.patch_px)
             for sample in samples
         }
+        if not any(len(pairs) for pairs in self._pairs.values()):
+            raise InputError(
+                f"{path}: no window of {view.window_bins} x {view.window_bins} bins lies wholly under tissue"
+            )
         self.obs = pd.concat([pairs.obs for pairs in self._pairs.values()])
         """Indexed by `<sample>:<barcode>`: sample, split, platform, array_row, array_col, x, y (full-resolution
         pixels) and total_counts."""

@@ -39,6 +39,12 @@ class View:
     stride_bins: int = 5
     """Bins from one window to the next (paper, Data)."""
 
+    def __post_init__(self) -> None:
+        if self.window_bins < 1 or self.window_bins % 2 == 0:
+            raise InputError(f"window_bins must be odd, so that a window has a centre bin; found {self.window_bins}")
+        if self.stride_bins < 1:
+            raise InputError(f"stride_bins must be at least 1, found {self.stride_bins}")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Patch:
@@ -138,7 +144,11 @@ def _section(kind: type[S], content: Any, where: str, folder: Path) -> S:
     for name, entry in known.items():
         if entry.default is MISSING and name not in content:
             raise InputError(f"{where}: {name!r} is missing")
-    return kind(**{name: _value(hints[name], value, f"{where}: {name}", folder) for name, value in content.items()})
+    values = {name: _value(hints[name], value, f"{where}: {name}", folder) for name, value in content.items()}
+    try:
+        return kind(**values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def _value(hint: Any, value: Any, where: str, folder: Path) -> Any:
@@ -162,13 +172,7 @@ def _refuse_unknown(content: Mapping[str, Any], valid: Collection[str], where: s
 
 
 def _check(manifest: Manifest) -> None:
-    path, view, patch = manifest.path, manifest.view, manifest.patch
-    if view.window_bins < 1 or view.window_bins % 2 == 0:
-        raise InputError(
-            f"{path}: [view]: window_bins must be odd, so that a window has a centre bin; found {view.window_bins}"
-        )
-    if view.stride_bins < 1:
-        raise InputError(f"{path}: [view]: stride_bins must be at least 1, found {view.stride_bins}")
+    path, patch = manifest.path, manifest.patch
     if not 8 <= patch.pixels <= 4096:
         raise InputError(f"{path}: [patch]: pixels must lie between 8 and 4096, found {patch.pixels}")
     _one_of(patch.stain, STAINS, f"{path}: [patch]: stain")

@@ -42,7 +42,7 @@ def read_positions(path: Path) -> Positions:
     try:
         table = pq.read_table(path, columns=COLUMNS) if path.suffix == ".parquet" else _read_csv(path)
         numbers = {name: table.column(name).to_numpy().astype(np.float64) for name in COLUMNS[1:]}
-        barcodes = table.column("barcode").combine_chunks().cast(pa.binary())
+        barcodes = table.column("barcode").combine_chunks().cast(pa.string()).cast(pa.binary())
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise InputError(
