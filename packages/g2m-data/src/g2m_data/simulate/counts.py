@@ -31,7 +31,7 @@ class Molecules:
     xy_um: npt.NDArray[np.float64]
     """Centres in slide um."""
     in_tissue: npt.NDArray[np.bool_]
-    counts: sparse.csr_matrix
+    counts: sparse.csr_array
     """(positions in tissue, measured gene)"""
     measured: npt.NDArray[np.int64]
     """Columns of `counts` as indices into `panel.every_gene`."""
@@ -114,7 +114,7 @@ def _count_strip(
     columns: int,
     depth: npt.NDArray[np.float64],
     rng: np.random.Generator,
-) -> sparse.csr_matrix:
+) -> sparse.csr_array:
     """Counts of the bins in tissue of a few array rows: drawn by block, then scattered over the block's bins."""
     grid = np.arange(len(xy)).reshape(-1, BLOCK, columns // BLOCK, BLOCK)
     members = grid.transpose(0, 2, 1, 3).reshape(-1, BLOCK * BLOCK)
@@ -133,7 +133,7 @@ def _count_strip(
     kept = in_tissue[landed]
     place = (np.cumsum(in_tissue) - 1)[landed[kept]]
     ones = np.ones(len(place), np.int32)
-    counts = sparse.coo_matrix((ones, (place, gene[kept])), (int(in_tissue.sum()), drawn.shape[1])).tocsr()
+    counts = sparse.coo_array((ones, (place, gene[kept])), (int(in_tissue.sum()), drawn.shape[1])).tocsr()
     counts.sort_indices()
     return counts
 
@@ -166,7 +166,7 @@ def count_spots(plan: SectionPlan, tissue: Tissue, rng: np.random.Generator) -> 
     mean *= (plan.depth / WINDOW_COUNTS * depth * rng.lognormal(0, 0.22, len(spots)))[:, None]
     counts = rng.poisson(mean * rng.gamma(DISPERSION, 1 / DISPERSION, mean.shape)).astype(np.int32)
     first_row, first_column = FIRST_SPOT
-    return Molecules(row + first_row, column + first_column, xy, in_tissue, sparse.csr_matrix(counts), tissue.measured)
+    return Molecules(row + first_row, column + first_column, xy, in_tissue, sparse.csr_array(counts), tissue.measured)
 
 
 def _array_to_slide(plan: SectionPlan, anatomy: Anatomy) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

@@ -32,7 +32,7 @@ MIXTURE: dict[str, dict[Kind, tuple[float, float]]] = {
     "BAT": {"adipocyte": (11.5, 0.95), "thin": (4.0, 0.05)},
 }
 GAP_UM = {"CX": 1.2, "OSOM": 1.4, "ISOM": 2.4, "IM&P": 9.0, "BAT": 0.8}
-CALIBRE_PER_SD, COLLAGEN_PER_SD = 0.20, 0.42
+CALIBRE_PER_SD, COLLAGEN_PER_SD = 0.20, 0.50
 # Places are claimed a little too close together, and tubes stretch to meet their neighbours: tissue has no gaps.
 OVERLAP, STRETCH = 0.86, {"CX": 1.6, "OSOM": 1.6, "ISOM": 1.5, "IM&P": 1.12, "BAT": 1.6}
 DIRECTIONS = 32

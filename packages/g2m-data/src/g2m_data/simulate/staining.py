@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -34,6 +35,7 @@ class Grain:
     sensor: Floats
 
 
+@lru_cache(maxsize=4)
 def make_grain(mpp: float, seed: int) -> Grain:
     """Noise at the scales of cytoplasm (0.7 um), chromatin (0.4 um) and collagen (1 x 7 um)."""
     rng = np.random.default_rng([seed, 7])
