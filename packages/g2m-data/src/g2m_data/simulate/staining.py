@@ -8,7 +8,6 @@ from functools import lru_cache
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
 
 from g2m_data.simulate.anatomy import FACTORS, OUTSIDE, RASTER_UM, REGIONS, Anatomy
 from g2m_data.simulate.config import SectionPlan
@@ -16,6 +15,8 @@ from g2m_data.simulate.drawing import Scene
 
 Floats = npt.NDArray[np.float32]
 TILE_PX = 1024
+UNPAINTED = 14  # graininess of the ground, by which it is told from what was painted over it
+STREAKS_DEG = (0.0, 45.0, 90.0, 135.0)
 EOSIN_PER_SD, THICKNESS_SD, BALANCE_SD = 0.20, 0.13, 0.13
 # haematoxylin, eosin of the ground between the tubules
 GROUND = {"CX": (0.12, 0.62), "OSOM": (0.10, 0.60), "ISOM": (0.10, 0.62), "IM&P": (0.10, 0.86), "BAT": (0.12, 0.90)}
@@ -32,19 +33,24 @@ class Grain:
     coarse: Floats
     fine: Floats
     streaks: Floats
+    """(direction, row, column): collagen along STREAKS_DEG."""
     sensor: Floats
 
 
 @lru_cache(maxsize=4)
 def make_grain(mpp: float, seed: int) -> Grain:
-    """Noise at the scales of cytoplasm (0.7 um), chromatin (0.4 um) and collagen (1 x 7 um)."""
+    """Noise at the scales of cytoplasm (0.7 um), chromatin (0.4 um), collagen (1 x 7 um) and sensor (half a pixel)."""
     rng = np.random.default_rng([seed, 7])
+    v, u = np.meshgrid(np.fft.fftfreq(TILE_PX, mpp), np.fft.rfftfreq(TILE_PX, mpp), indexing="ij")
 
-    def noise(sigma_um: tuple[float, float]) -> Floats:
-        field = gaussian_filter(rng.standard_normal((TILE_PX, TILE_PX)), [s / mpp for s in sigma_um], mode="wrap")
+    def noise(along_um: float, across_um: float, turn_deg: float = 0.0) -> Floats:
+        c, s = np.cos(np.deg2rad(turn_deg)), np.sin(np.deg2rad(turn_deg))
+        blur = np.exp(-2 * np.pi**2 * ((along_um * (c * u + s * v)) ** 2 + (across_um * (c * v - s * u)) ** 2))
+        field = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((TILE_PX, TILE_PX))) * blur)
         return np.asarray(field / field.std(), np.float32)
 
-    return Grain(noise((0.7, 0.7)), noise((0.4, 0.4)), noise((1.0, 7.0)), noise((0.5 * mpp, 0.5 * mpp)))
+    streaks = np.stack([noise(7.0, 1.0, turn) for turn in STREAKS_DEG])
+    return Grain(noise(0.7, 0.7), noise(0.4, 0.4), streaks, noise(0.5 * mpp, 0.5 * mpp))
 
 
 class Painter:
@@ -61,7 +67,8 @@ class Painter:
         self.ground = ground[region]
         capsule = np.abs(anatomy.capsule) < 6.0
         self.ground[capsule] = (0.2, 1.05)
-        self.fibrous = ((region == REGIONS.index("IM&P")) | capsule).astype(np.float32)
+        fibrous = ((region == REGIONS.index("IM&P")) | capsule).astype(np.float32)
+        self.fibres = fibrous[..., None] * _turn_towards_papilla(anatomy)
         self.gains = np.ones((*shape, 2), np.float32)
         eosin = np.clip(anatomy.factors[list(FACTORS).index("eosin")], -2.5, 2.5)
         self.fields = np.stack(
@@ -76,16 +83,18 @@ class Painter:
         """Haematoxylin and eosin of a rectangle, (height, width, 2)."""
         canvas = np.empty((height, width, 3), np.uint8)
         canvas[..., :2] = np.clip(self._upsample(self.ground, x_px, y_px, width, height) * 100, 0, 255)
-        fibres = self._upsample(self.fibrous, x_px, y_px, width, height)
-        canvas[..., 2] = 14
+        canvas[..., 2] = UNPAINTED
         paint_polygons(canvas, self.layers, self.bounds, self.mpp, x_px, y_px)
 
-        coarse, fine, streaks = (g[:height, :width] for g in (self.grain.coarse, self.grain.fine, self.grain.streaks))
+        coarse, fine = self.grain.coarse[:height, :width], self.grain.fine[:height, :width]
         grainy = canvas[..., 2].astype(np.float32) * 0.01
-        unpainted = (canvas[..., 2] == 14) * fibres
         layers = canvas[..., :2].astype(np.float32) * 0.01
         layers[..., 0] *= 1 + grainy * fine
-        layers[..., 1] *= 1 + grainy * coarse * 0.6 + unpainted * streaks * 0.34
+        layers[..., 1] *= 1 + grainy * coarse * 0.6
+        fibres = self._upsample(self.fibres, x_px, y_px, width, height)
+        if fibres.any():
+            streaks = np.einsum("hwd,dhw->hw", fibres, self.grain.streaks[:, :height, :width])
+            layers[..., 1] *= 1 + (canvas[..., 2] == UNPAINTED) * streaks * 0.34
         layers *= self._upsample(self.fields * self.gains, x_px, y_px, width, height)
         level = self._upsample(self.anatomy.level, x_px, y_px, width, height)
         layers *= np.clip(level / 1.5 + 0.5, 0, 1)[..., None]
@@ -166,6 +175,14 @@ def develop(concentrations: Floats, plan: SectionPlan, noise: Floats | None = No
         light += noise[: light.shape[0], : light.shape[1], None] * 1.6
     pixels: npt.NDArray[np.uint8] = np.clip(np.rint(light), 0, 255).astype(np.uint8)
     return pixels
+
+
+def _turn_towards_papilla(anatomy: Anatomy) -> Floats:
+    """Weights of the streaks' directions so that fibres run along the medullary rays; (row, column, direction)."""
+    y, x = (np.indices(anatomy.region.shape) + 0.5) * RASTER_UM
+    ray = np.arctan2(y - anatomy.papilla_um[1], x - anatomy.papilla_um[0])
+    weights = np.maximum(np.cos(2 * (ray[..., None] - np.deg2rad(STREAKS_DEG))), 0)
+    return np.asarray(weights / np.linalg.norm(weights, axis=-1, keepdims=True), np.float32)
 
 
 def _fill_outside(region: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
