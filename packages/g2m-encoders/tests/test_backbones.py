@@ -108,7 +108,7 @@ def test_unreachable_hub_says_what_to_do(monkeypatch):
         raise huggingface_hub.errors.LocalEntryNotFoundError("Cannot find the file\nand more lines")
 
     fake_hub(monkeypatch, refuse)
-    with pytest.raises(InputError, match=r"Cannot find the file\).*local folder") as refusal:
+    with pytest.raises(InputError, match=r"no connection to huggingface\.co.*local folder") as refusal:
         load_backbone("hf-hub:MahmoodLab/UNI")
     assert "\n" not in str(refusal.value)
 
@@ -129,3 +129,20 @@ def test_hub_id_records_its_commit(monkeypatch, tmp_path, toy):
     assert record.licence == "cc-by-nc-nd-4.0"
     assert asked[0] == ("MahmoodLab/UNI", "config.json", "main")
     assert asked[-1] == ("MahmoodLab/UNI", "model.safetensors", "0123abcd")
+
+
+def test_cached_weights_serve_without_a_connection(monkeypatch, tmp_path, toy):
+    toy.write_uni(tmp_path / "0123abcd", model_args=toy.SMALL)
+    (tmp_path / "0123abcd/README.md").unlink()  # never fetched
+
+    def serve(_repository, file, *, revision):
+        if not (tmp_path / "0123abcd" / file).is_file():
+            raise huggingface_hub.errors.LocalEntryNotFoundError(file)
+        return str(tmp_path / "0123abcd" / file)
+
+    fake_hub(monkeypatch, serve)
+    _, record = open_backbone("hf-hub:MahmoodLab/UNI")
+    assert (record.revision, record.licence) == ("0123abcd", None)
+    (tmp_path / "0123abcd/model.safetensors").unlink()
+    with pytest.raises(InputError, match="no connection"):
+        open_backbone("hf-hub:MahmoodLab/UNI")

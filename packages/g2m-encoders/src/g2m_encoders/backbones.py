@@ -6,6 +6,8 @@ import difflib
 import hashlib
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from typing import Any
 import timm
 import torch
 from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, GatedRepoError
+from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HFValidationError, LocalEntryNotFoundError
+from huggingface_hub.utils import logging as hub_logging
 from timm.models import is_model, load_state_dict, model_entrypoint
 from torch import Tensor, nn
 
@@ -88,10 +91,11 @@ def _open_timm(name: str, *, pretrained: bool) -> tuple[nn.Module, BackboneRecor
         raise InputError(f"backbone {name!r} is neither a timm model nor an existing folder; {hint}")
     model_args = {"num_classes": 0} | _sizing(architecture)
     try:
-        backbone = timm.create_model(name, pretrained=pretrained, **model_args)
+        with _quiet_hub():
+            backbone = timm.create_model(name, pretrained=pretrained, **model_args)
     except (OSError, RuntimeError, EntryNotFoundError) as error:
         raise InputError(
-            f"cannot fetch the weights of backbone {name!r} ({_first_line(error)}); connect to huggingface.co, "
+            f"cannot fetch the weights of backbone {name!r} ({_reason(error)}); connect to huggingface.co, "
             "give a local folder with config.json and model.safetensors, or set image.pretrained to false"
         ) from error
     published = timm.get_pretrained_cfg(name) if pretrained else None
@@ -110,35 +114,41 @@ def _fetch(name: str, *, pretrained: bool) -> Path:
     """Bring a hub repository's configuration, card and weights into the local cache; the folder of that commit."""
     repository, _, revision = name.removeprefix(HUB_PREFIX).partition("@")
     try:
-        config = Path(hf_hub_download(repository, "config.json", revision=revision or None))
-        commit = config.parent.name
-        _fetch_if_present(repository, "README.md", commit)
-        if pretrained and not any(_fetch_if_present(repository, file, commit) for file in _WEIGHT_FILES):
-            raise InputError(
-                f"backbone {name!r} holds none of {', '.join(_WEIGHT_FILES)}; choose another revision or a local folder"
-            )
+        with _quiet_hub():
+            return _download(repository, revision or None, pretrained=pretrained)
     except GatedRepoError as error:
         raise InputError(
             f"backbone {name!r} is gated: request access at https://huggingface.co/{repository}, "
             "then run 'hf auth login', or set image.backbone to a local folder with its config.json and weights"
         ) from error
-    except InputError:
-        raise
-    except (OSError, ValueError, EntryNotFoundError) as error:
+    except (OSError, EntryNotFoundError, HFValidationError) as error:
         raise InputError(
-            f"cannot fetch backbone {name!r} ({_first_line(error)}); check the id and the connection to huggingface.co "
+            f"cannot fetch backbone {name!r} ({_reason(error)}); check the id and the connection to huggingface.co "
             "(gated: request access there, then 'hf auth login'), or set image.backbone to a local folder "
             "with its config.json and weights"
         ) from error
+
+
+def _download(repository: str, revision: str | None, *, pretrained: bool) -> Path:
+    config = Path(hf_hub_download(repository, "config.json", revision=revision))
+    commit = config.parent.name
+    with suppress(EntryNotFoundError):
+        hf_hub_download(repository, "README.md", revision=commit)
+    if pretrained:
+        _download_first(repository, _WEIGHT_FILES, commit)
     return config.parent
 
 
-def _fetch_if_present(repository: str, file: str, commit: str) -> bool:
-    try:
-        hf_hub_download(repository, file, revision=commit)
-    except EntryNotFoundError:
-        return False
-    return True
+def _download_first(repository: str, files: tuple[str, ...], commit: str) -> None:
+    """Fetch the first of `files` that the repository (or, without a connection, the local cache) has."""
+    for file in files:
+        try:
+            hf_hub_download(repository, file, revision=commit)
+        except EntryNotFoundError:
+            if file == files[-1]:
+                raise
+        else:
+            return
 
 
 def _open_folder(
@@ -223,6 +233,23 @@ def _read_licence(folder: Path) -> str | None:
     front = re.match(r"---\n(.*?)\n---", card.read_text(errors="replace"), flags=re.DOTALL)
     licence = re.search(r"^license:\s*(\S+)", front[1], flags=re.MULTILINE) if front else None
     return licence[1] if licence else None
+
+
+@contextmanager
+def _quiet_hub() -> Iterator[None]:
+    """Keep the hub's warnings about each retry from burying the one line that follows."""
+    verbosity = hub_logging.get_verbosity()
+    hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        hub_logging.set_verbosity(verbosity)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, LocalEntryNotFoundError | ConnectionError):
+        return "no connection to huggingface.co, and not in the local cache"
+    return _first_line(error)
 
 
 def _first_line(error: Exception) -> str:
