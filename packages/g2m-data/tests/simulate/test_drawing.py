@@ -7,7 +7,9 @@ import pytest
 from g2m_data.simulate.anatomy import FACTORS, REGIONS
 from g2m_data.simulate.drawing import draw_scene, ellipse
 from g2m_data.simulate.packing import pack_tissue
-from g2m_data.simulate.staining import Painter
+from g2m_data.simulate.staining import Painter, make_grain
+
+GRAIN = make_grain(0.8, 0)
 
 
 def measure(section, factor: str, value: float, statistic) -> float:
@@ -19,7 +21,7 @@ def measure(section, factor: str, value: float, statistic) -> float:
     packing = pack_tissue(anatomy, np.random.default_rng(1))
     scene = draw_scene(anatomy, packing, np.random.default_rng(2))
     width, height = (int(side / 0.8) for side in anatomy.size_um)
-    layers = Painter(scene, anatomy, 0.8, 0).concentrations(0, 0, min(width, 1024), min(height, 1024))
+    layers = Painter(scene, anatomy, 0.8, GRAIN).concentrations(0, 0, min(width, 1024), min(height, 1024))
     yy, xx = (np.indices(layers.shape[:2]) + 0.5) * 0.8
     region = anatomy.at(anatomy.region, np.stack([xx, yy], axis=-1))
     drawn = np.isin(region, [REGIONS.index(name) for name in FACTORS[factor][0]])

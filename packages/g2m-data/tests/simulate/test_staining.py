@@ -10,13 +10,14 @@ from g2m_data.simulate.staining import (
     Painter,
     develop,
     even_out,
+    make_grain,
     match_means,
 )
 
 
 @pytest.fixture(scope="module")
 def painter(section) -> Painter:
-    painter = Painter(section.scene, section.anatomy, section.plan.mpp, 0)
+    painter = Painter(section.scene, section.anatomy, section.plan.mpp, make_grain(section.plan.mpp, 0))
     even_out(painter)
     return painter
 

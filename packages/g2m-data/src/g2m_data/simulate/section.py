@@ -15,7 +15,7 @@ from g2m_data.simulate.drawing import draw_scene
 from g2m_data.simulate.packing import pack_tissue
 from g2m_data.simulate.programmes import choose_panel
 from g2m_data.simulate.spaceranger import write_outs, write_slide
-from g2m_data.simulate.staining import Painter, even_out
+from g2m_data.simulate.staining import Painter, even_out, make_grain
 from g2m_data.truth import TruthMaps
 
 
@@ -28,7 +28,7 @@ def simulate_section(root: Path, preset: str, seed: int, number: int) -> None:
     shape, place, draw, count, name = (np.random.default_rng([seed, number, stream]) for stream in range(5))
     anatomy = draw_anatomy(plan, settings, shape)
     scene = draw_scene(anatomy, pack_tissue(anatomy, place), draw)
-    painter = Painter(scene, anatomy, plan.mpp, seed)
+    painter = Painter(scene, anatomy, plan.mpp, make_grain(plan.mpp, seed))
     even_out(painter)
 
     raw = root / "raw" / plan.id

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy import fft
 
 from g2m_data.simulate.anatomy import FACTORS, OUTSIDE, RASTER_UM, REGIONS, Anatomy
 from g2m_data.simulate.config import SectionPlan
@@ -16,7 +16,7 @@ from g2m_data.simulate.drawing import Scene
 Floats = npt.NDArray[np.float32]
 TILE_PX = 1024
 UNPAINTED = 14  # graininess of the ground, by which it is told from what was painted over it
-STREAKS_DEG = (0.0, 45.0, 90.0, 135.0)
+STREAKS_DEG = (0.0, 30.0, 60.0, 90.0, 120.0, 150.0)
 EOSIN_PER_SD, THICKNESS_SD, BALANCE_SD = 0.20, 0.13, 0.13
 # haematoxylin, eosin of the ground between the tubules
 GROUND = {"CX": (0.12, 0.62), "OSOM": (0.10, 0.60), "ISOM": (0.10, 0.62), "IM&P": (0.10, 0.86), "BAT": (0.12, 0.90)}
@@ -37,27 +37,31 @@ class Grain:
     sensor: Floats
 
 
-@lru_cache(maxsize=4)
 def make_grain(mpp: float, seed: int) -> Grain:
     """Noise at the scales of cytoplasm (0.7 um), chromatin (0.4 um), collagen (1 x 7 um) and sensor (half a pixel)."""
     rng = np.random.default_rng([seed, 7])
-    v, u = np.meshgrid(np.fft.fftfreq(TILE_PX, mpp), np.fft.rfftfreq(TILE_PX, mpp), indexing="ij")
+    v, u = np.meshgrid(fft.fftfreq(TILE_PX, mpp), fft.rfftfreq(TILE_PX, mpp), indexing="ij")
 
-    def noise(along_um: float, across_um: float, turn_deg: float = 0.0) -> Floats:
+    def spectrum() -> npt.NDArray[np.complex64]:
+        return np.asarray(fft.rfft2(rng.standard_normal((TILE_PX, TILE_PX), np.float32)), np.complex64)
+
+    def blur(white: npt.NDArray[np.complex64], along_um: float, across_um: float, turn_deg: float = 0.0) -> Floats:
         c, s = np.cos(np.deg2rad(turn_deg)), np.sin(np.deg2rad(turn_deg))
-        blur = np.exp(-2 * np.pi**2 * ((along_um * (c * u + s * v)) ** 2 + (across_um * (c * v - s * u)) ** 2))
-        field = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((TILE_PX, TILE_PX))) * blur)
+        squares = (along_um * (c * u + s * v)) ** 2 + (across_um * (c * v - s * u)) ** 2
+        field = fft.irfft2(white * np.exp(-2 * np.pi**2 * squares).astype(np.float32))
         return np.asarray(field / field.std(), np.float32)
 
-    streaks = np.stack([noise(7.0, 1.0, turn) for turn in STREAKS_DEG])
-    return Grain(noise(0.7, 0.7), noise(0.4, 0.4), streaks, noise(0.5 * mpp, 0.5 * mpp))
+    white = spectrum()  # the same for all directions, so that fibres bend from one to the next
+    streaks = np.stack([blur(white, 7.0, 1.0, turn) for turn in STREAKS_DEG])
+    coarse, fine, sensor = (blur(spectrum(), width, width) for width in (0.7, 0.4, 0.5 * mpp))
+    return Grain(coarse, fine, streaks, sensor)
 
 
 class Painter:
     """Renders any rectangle of one section at one resolution; rectangles start at multiples of TILE_PX."""
 
-    def __init__(self, scene: Scene, anatomy: Anatomy, mpp: float, seed: int) -> None:
-        self.anatomy, self.mpp, self.grain = anatomy, mpp, make_grain(mpp, seed)
+    def __init__(self, scene: Scene, anatomy: Anatomy, mpp: float, grain: Grain) -> None:
+        self.anatomy, self.mpp, self.grain = anatomy, mpp, grain
         self.layers = scene.layers
         self.bounds = [(p.min(axis=1), p.max(axis=1)) for p, _ in scene.layers]
         shape = anatomy.region.shape
@@ -94,7 +98,7 @@ class Painter:
         fibres = self._upsample(self.fibres, x_px, y_px, width, height)
         if fibres.any():
             streaks = np.einsum("hwd,dhw->hw", fibres, self.grain.streaks[:, :height, :width])
-            layers[..., 1] *= 1 + (canvas[..., 2] == UNPAINTED) * streaks * 0.34
+            layers[..., 1] *= 1 + (canvas[..., 2] == UNPAINTED) * streaks * 0.4
         layers *= self._upsample(self.fields * self.gains, x_px, y_px, width, height)
         level = self._upsample(self.anatomy.level, x_px, y_px, width, height)
         layers *= np.clip(level / 1.5 + 0.5, 0, 1)[..., None]
@@ -133,7 +137,7 @@ def paint_polygons(
 def even_out(painter: Painter, step_um: float = 1.0) -> None:
     """Set the painter's gains so that all regions have the same mean colour in this section."""
     anatomy = painter.anatomy
-    thumbnail = Painter(Scene(painter.layers), anatomy, step_um, 0)
+    thumbnail = Painter(Scene(painter.layers), anatomy, step_um, painter.grain)
     width, height = (int(side / step_um) for side in anatomy.size_um)
     samples: dict[int, list[Floats]] = {code: [] for code in range(len(REGIONS))}
     for y in range(0, height, TILE_PX):
@@ -181,7 +185,8 @@ def _turn_towards_papilla(anatomy: Anatomy) -> Floats:
     """Weights of the streaks' directions so that fibres run along the medullary rays; (row, column, direction)."""
     y, x = (np.indices(anatomy.region.shape) + 0.5) * RASTER_UM
     ray = np.arctan2(y - anatomy.papilla_um[1], x - anatomy.papilla_um[0])
-    weights = np.maximum(np.cos(2 * (ray[..., None] - np.deg2rad(STREAKS_DEG))), 0)
+    away = (np.rad2deg(ray)[..., None] - STREAKS_DEG + 90) % 180 - 90
+    weights = np.cos(np.deg2rad(np.minimum(np.abs(away) * 90 / STREAKS_DEG[1], 90)))
     return np.asarray(weights / np.linalg.norm(weights, axis=-1, keepdims=True), np.float32)
 
 
