@@ -129,18 +129,24 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         self.settings = settings
+        self.levels = settings.levels or tuple(range(len(feature_shapes)))
+        if not 0 <= min(self.levels) <= max(self.levels) < len(feature_shapes):
+            raise InputError(
+                f"discriminator.levels is {self.levels}: this feature network has levels 0 to {len(feature_shapes) - 1}"
+            )
+        shapes = [feature_shapes[level] for level in self.levels]
         self.heads = nn.ModuleList(
-            Head(settings, shape[1] if len(shape) == 2 else shape[0], len(shape) - 1, condition_dim)
-            for shape in feature_shapes
+            Head(settings, shape[1] if len(shape) == 2 else shape[0], len(shape) - 1, condition_dim) for shape in shapes
         )
         self.to(memory_format=torch.channels_last)
 
     def forward(self, features: Features, conditions: Float[Tensor, "m dim"]) -> list[Tensor]:
         """Give logits (m, position), one tensor a head; conditions beyond the n-th go to the first samples again."""
         conditions = conditions * self.settings.condition_gain
+        chosen = [features[level] for level in self.levels]
         return [
             head(x.transpose(1, 2) if x.ndim == 3 else x, conditions).float()
-            for head, x in zip(self.heads, features, strict=True)
+            for head, x in zip(self.heads, chosen, strict=True)
         ]
 
     def refresh_norms(self) -> None:

@@ -77,7 +77,7 @@ class SynthesisBlock(nn.Module):
                     channels, w_dim, groups=settings.norm_groups, layer_scale=settings.layer_scale, clamp=clamp
                 )
             )
-        self.to_rgb = ToRGB(channels, w_dim, clamp=clamp)
+        self.to_rgb = ToRGB(channels, w_dim, init=settings.rgb_init, clamp=clamp)
 
     @property
     def noise_layers(self) -> int:

@@ -139,10 +139,10 @@ class ResidualConv(nn.Module):
 class ToRGB(nn.Module):
     """Read an image off the features: a 1 x 1 convolution with a style and without demodulation."""
 
-    def __init__(self, channels: int, w_dim: int, *, clamp: float = 0.0) -> None:
+    def __init__(self, channels: int, w_dim: int, *, init: float = 1.0, clamp: float = 0.0) -> None:
         super().__init__()
         self.style = SecondOrderStyle(w_dim, channels)
-        self.weight = nn.Parameter(torch.randn(3, channels, 1, 1))
+        self.weight = nn.Parameter(torch.randn(3, channels, 1, 1) * init)
         self.bias = nn.Parameter(torch.zeros(3))
         self.weight_gain = 1 / math.sqrt(channels)
         self.clamp = clamp

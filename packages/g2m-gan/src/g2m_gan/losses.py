@@ -29,6 +29,36 @@ def spherical_distance(a: Float[Tensor, "batch dim"], b: Float[Tensor, "batch di
     return 4 * torch.asin(half_chord).square()
 
 
+def feature_statistics(features: Sequence[Tensor]) -> list[Tensor]:
+    """Mean and deviation of each channel over an image's positions.
+
+    Parameters
+    ----------
+    features
+        Each (n, token, channel) or (n, channel, height, width).
+
+    Returns
+    -------
+    One (n, 2, channel) for each set of features.
+    """
+    rows = [x.float() if x.ndim == 3 else x.float().flatten(2).transpose(1, 2) for x in features]
+    # The square root's slope is infinite at 0, where a channel is flat.
+    return [torch.stack([x.mean(dim=1), (x.var(dim=1, correction=0) + 1e-6).sqrt()], dim=1) for x in rows]
+
+
+def statistics_distance(fake: Sequence[Tensor], real: Sequence[Tensor]) -> Float[Tensor, " n"]:
+    """Mean absolute difference of two images' `feature_statistics`, in units of the real image's mean deviation.
+
+    Feature matching (Salimans et al. 2016) of each generated patch to the patch its condition comes from: what all
+    patches of a condition share (colour, texture) is learned from the first step on; where things lie is left free.
+    """
+    scaled = []
+    for a, b in zip(fake, real, strict=True):
+        scale = b[:, 1].mean(dim=1) + 1e-3
+        scaled.append((a - b).abs().mean(dim=(1, 2)) / scale)
+    return torch.stack(scaled).mean(dim=0)
+
+
 def hinge_real(logits: Logits) -> Float[Tensor, ""]:
     """Hinge loss of the discriminator on real images: 0 once every logit is at least 1 (Lim & Ye 2017)."""
     return _mean_of_heads([torch.relu(1 - logit) for logit in logits])

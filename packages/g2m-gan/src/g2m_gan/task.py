@@ -1,7 +1,7 @@
 """Training one stage of StyleGAN-G: the protocol of docs/architecture.md, without its loop."""
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,13 +16,22 @@ from g2m_gan.discriminator import Discriminator, feature_shapes
 from g2m_gan.ema import AveragedModule, ema_decay
 from g2m_gan.errors import InputError
 from g2m_gan.generator import Generator, freeze_below
-from g2m_gan.losses import accuracy, adversarial, hinge_fake, hinge_real, spherical_distance
+from g2m_gan.losses import (
+    accuracy,
+    adversarial,
+    feature_statistics,
+    hinge_fake,
+    hinge_real,
+    spherical_distance,
+    statistics_distance,
+)
 from g2m_gan.model import StyleGanG
 from g2m_gan.noise import Stream, draw_normal
 from g2m_gan.views import crop_randomly, read_patches, resize
 
 Guide = Callable[[Tensor], Tensor]
 Losses = dict[str, Tensor]
+Statistics = list[Tensor]
 
 
 @runtime_checkable  # for beartype
@@ -165,7 +174,8 @@ class GanTask:
                 f"make batch_size a multiple of {group} x the number of processes"
             )
         sigma = blur_sigma(self.settings.blur, images_seen) if self.stage_index == 0 else 0.0
-        losses = self._update_discriminator(batch, sigma) | self._update_generator(batch, sigma)
+        losses, statistics = self._update_discriminator(batch, sigma)
+        losses |= self._update_generator(batch, sigma, statistics)
         self._update_averages(images_seen)
         return losses
 
@@ -239,11 +249,13 @@ class GanTask:
         mapping.track_mean(draws.reshape(batch_size, z_dim).to(mapping.mean.device))
         self.ema.update(self.generator, ema_decay(self.settings.ema, images_seen + batch_size, batch_size))
 
-    def _update_discriminator(self, batch: Mapping[str, Tensor], sigma: float) -> Losses:
+    def _update_discriminator(self, batch: Mapping[str, Tensor], sigma: float) -> tuple[Losses, list[Statistics]]:
+        """Train the heads; give losses, and of each micro-batch the real patches' statistics if they are matched."""
         self.discriminator.refresh_norms()
         self.discriminator_optimizer.zero_grad()
         share_mismatched = self.settings.discriminator.mismatch_weight
         totals: Losses = {}
+        statistics: list[Statistics] = []
         for part, share, last in self._micro_batches(batch):
             keys, condition = part["key"], part["embedding"]
             with torch.no_grad(), self._autocast():
@@ -256,6 +268,8 @@ class GanTask:
                     ]
                 )
                 features = self.feature_network(seen)
+                if self.settings.guidance.statistics_weight:
+                    statistics.append(feature_statistics([x[: len(keys)] for x in (seen, *features)]))
             conditions = [condition, condition]
             if share_mismatched:
                 conditions.append(_neighbours(condition, self.settings.discriminator.group_size))
@@ -268,28 +282,35 @@ class GanTask:
                 self._backward(loss * share)
             seen_losses = {
                 "discriminator": loss,
-                "real_accuracy": accuracy(on_real, real=True),
-                "fake_accuracy": accuracy(on_fake, real=False),
+                "real_logit": -adversarial(on_real),
+                "fake_logit": -adversarial(on_fake),
             }
             _accumulate(totals, seen_losses, share)
         self.discriminator_optimizer.step()
-        return totals
+        return totals, statistics
 
-    def _update_generator(self, batch: Mapping[str, Tensor], sigma: float) -> Losses:
+    def _update_generator(
+        self, batch: Mapping[str, Tensor], sigma: float, statistics: Sequence[Statistics] = ()
+    ) -> Losses:
         self.discriminator.requires_grad_(False)
         self.generator_optimizer.zero_grad()
         totals: Losses = {}
-        for part, share, last in self._micro_batches(batch):
+        for index, (part, share, last) in enumerate(self._micro_batches(batch)):
             keys, condition = part["key"], part["embedding"]
             with self._gradients(self._parallel_generator, last):
                 fake = self._draw(self._parallel_generator, keys, condition, Stream.GENERATOR_LATENT)
                 with self._autocast():
-                    features = self.feature_network(self._view(fake, keys, Stream.GENERATOR_VIEW, sigma))
+                    seen = self._view(fake, keys, Stream.GENERATOR_VIEW, sigma)
+                    features = self.feature_network(seen)
                     loss = adversarial(self.discriminator(features, condition))
                     parts = {"generator": loss}
                     if self.settings.guidance.weight:
                         parts["guidance"] = self._guidance(fake, keys, condition).mean()
                         loss = loss + self._guidance_factor * parts["guidance"]
+                    if self.settings.guidance.statistics_weight:
+                        drawn = feature_statistics([seen, *features])
+                        parts["statistics"] = statistics_distance(drawn, statistics[index]).mean()
+                        loss = loss + self.settings.guidance.statistics_weight * parts["statistics"]
                 self._backward(loss * share)
             _accumulate(totals, parts, share)
         self.generator_optimizer.step()
