@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from g2m_gan.config import DiscriminatorSettings
-from g2m_gan.discriminator import BatchNormLocal, Discriminator, SpectralConv, feature_shapes
+from g2m_gan.discriminator import BatchNormLocal, Discriminator, SpectralConv, add_pixels, feature_shapes
 from g2m_gan.errors import InputError
 
 VIT = [(196, 384)] * 5
@@ -86,6 +86,25 @@ def test_further_conditions_are_compared_with_the_first_samples_again():
 
 
 def test_feature_networks_of_another_kind_are_refused(small_features):
-    assert feature_shapes(small_features, 32) == [(8, 8, 8), (16, 4, 4), (16, 16)]
+    settings = DiscriminatorSettings(feature_px=0)
+    assert feature_shapes(small_features, settings, 32) == [(8, 8, 8), (16, 4, 4), (16, 16)]
+    assert feature_shapes(small_features, DiscriminatorSettings(feature_px=64), 32)[0] == (8, 16, 16)
     with pytest.raises(InputError, match="feature_network gave Tensor"):
-        feature_shapes(torch.nn.Conv2d(3, 4, 3), 32)
+        feature_shapes(torch.nn.Conv2d(3, 4, 3), settings, 32)
+
+
+def test_pixels_are_one_more_set_of_features(small_features):
+    settings = DiscriminatorSettings(feature_px=0, pixel_cell=4)
+    assert feature_shapes(small_features, settings, 32)[-1] == (48, 8, 8)
+    image = torch.randn(1, 3, 32, 32)
+    cells = add_pixels([], image, settings)[0]
+    torch.testing.assert_close(cells[0, :16, 2, 1].reshape(4, 4), image[0, 0, 8:12, 4:8])
+
+
+def test_heads_for_chosen_levels_only():
+    shapes = [(6, 4, 4), (10, 2, 2)]
+    heads = Discriminator(DiscriminatorSettings(levels=(1,)), shapes, 3)
+    logits = heads([torch.randn(8, *shape) for shape in shapes], torch.randn(8, 3))
+    assert [tuple(x.shape) for x in logits] == [(8, 4)]
+    with pytest.raises(InputError, match=r"discriminator\.levels"):
+        Discriminator(DiscriminatorSettings(levels=(2,)), shapes, 3)

@@ -5,7 +5,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from g2m_gan.losses import accuracy, adversarial, hinge_fake, hinge_real, spherical_distance
+from g2m_gan.losses import (
+    accuracy,
+    adversarial,
+    feature_statistics,
+    hinge_fake,
+    hinge_real,
+    spherical_distance,
+    statistics_distance,
+)
 
 
 @given(angle=st.floats(0.01, 3.1), length=st.floats(0.1, 10))
@@ -45,3 +53,23 @@ def test_heads_count_alike_whatever_their_size():
     assert adversarial(logits).item() == pytest.approx(-0.5)
     assert accuracy(logits, real=True).item() == pytest.approx(0.5)
     assert accuracy(logits, real=False).item() == pytest.approx(0.5)
+
+
+def test_statistics_ignore_where_things_lie_but_not_their_colours():
+    images = torch.rand(2, 3, 8, 8)
+    features = [torch.rand(2, 5, 4, 4), torch.rand(2, 9, 7)]
+    here = feature_statistics(images, features)
+    moved = feature_statistics(images.flip(3), [features[0].roll(1, dims=2), features[1].flip(1)])
+    torch.testing.assert_close(statistics_distance(moved, here), torch.zeros(2), atol=1e-5, rtol=0)
+    # each colour on its own keeps mean and deviation, but they no longer vary together
+    scrambled = torch.stack([images[:, 0], images[:, 1].flip(1), images[:, 2].flip(2)], dim=1)
+    grey = images[:, :1].expand(-1, 3, -1, -1)
+    assert statistics_distance(feature_statistics(scrambled, features), here).min() > 1e-3
+    assert statistics_distance(feature_statistics(grey, features), here).min() > 1e-2
+
+
+def test_statistics_have_finite_gradients_in_flat_images():
+    images = torch.zeros(1, 3, 4, 4, requires_grad=True)
+    real = feature_statistics(torch.rand(1, 3, 4, 4), [])
+    statistics_distance(feature_statistics(images, []), real).sum().backward()
+    assert torch.isfinite(images.grad).all()

@@ -25,6 +25,7 @@ class GeneratorSettings:
     layer_scale: float = 1e-5  # what a residual branch is multiplied by at the start
     norm_groups: int = 32  # groups of the normalisation in a residual branch
     fourier_bandwidth: float = 2.0  # highest frequency of the 8 px input, cycles per image
+    patch_colors: bool = False  # draw in the principal colours of training patches, which the paper's network has to find
     rgb_init: float = 1.0  # scale of the weights that read images off features, at the start
     activation_clamp: float = 256.0  # bounds activations for half precision; 0: no bound
     condition_gain: float = 1.0  # what an embedding is multiplied by before it joins w
@@ -42,6 +43,7 @@ class DiscriminatorSettings:
     features: str = "hf-hub:1aurent/vit_base_patch16_224.owkin_pancancer"  # timm name, hub id or folder of the frozen
     # network, for whoever loads it and hands it in; "encoder": phase 1's image backbone
     levels: tuple[int, ...] = ()  # which of the network's feature sets get a head, counted from 0; empty: all
+    pixel_cell: int = 0  # a further head sees the image itself, in cells of this many pixels; 0: features only
     head_kernel: int = 9  # taps of a head's residual convolution: k tokens, or a square of sqrt(k) on feature maps
     projection_dim: int = 64  # features are compared with the condition in this many dimensions
     group_size: int = 8  # consecutive samples that batch normalisation takes together

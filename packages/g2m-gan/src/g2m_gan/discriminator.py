@@ -156,20 +156,31 @@ class Discriminator(nn.Module):
                 module.refresh()
 
 
+def add_pixels(
+    features: list[Tensor], images: Float[Tensor, "n 3 h w"], settings: DiscriminatorSettings
+) -> list[Tensor]:
+    """Add the image itself to its features, cells of `pixel_cell` x `pixel_cell` pixels as channels, if that is set."""
+    if not settings.pixel_cell:
+        return features
+    return [*features, functional.pixel_unshuffle(images, settings.pixel_cell)]
+
+
 @torch.no_grad()
-def feature_shapes(network: nn.Module, image_px: int) -> list[tuple[int, ...]]:
-    """Shapes of a feature network's outputs for square images of this width, without the batch.
+def feature_shapes(network: nn.Module, settings: DiscriminatorSettings, resolution: int) -> list[tuple[int, ...]]:
+    """Shapes of all that heads can see of an image of a stage's resolution, without the batch.
 
     Raises
     ------
     InputError
         The network does not give a list of 3-D token sequences or 4-D feature maps.
     """
+    width = settings.feature_px or resolution
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
-    outputs = network(torch.zeros(1, 3, image_px, image_px, device=device))
+    blank = torch.zeros(1, 3, width, width, device=device)
+    outputs = network(blank)
     if not isinstance(outputs, list | tuple) or not outputs or any(x.ndim not in (3, 4) for x in outputs):
         raise InputError(
             f"feature_network gave {type(outputs).__name__}: expected a list of tensors "
             "(n, token, channel) or (n, channel, height, width)"
         )
-    return [tuple(x.shape[1:]) for x in outputs]
+    return [tuple(x.shape[1:]) for x in add_pixels(list(outputs), blank, settings)]

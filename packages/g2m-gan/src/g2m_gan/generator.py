@@ -3,7 +3,7 @@
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -110,10 +110,21 @@ class Generator(nn.Module):
         Length of the expression embedding.
     resolution
         Width of the image in pixels, a power of two.
+
+    Attributes
+    ----------
+    colors, color_mean
+        What turns the three summed maps into RGB: `color_mean + colors @ maps`. Identity and 0, as in the paper, unless
+        `use_colors_of` is called.
     """
+
+    colors: Tensor
+    color_mean: Tensor
 
     def __init__(self, settings: GeneratorSettings, condition_dim: int, resolution: int) -> None:
         super().__init__()
+        self.register_buffer("colors", torch.eye(3))
+        self.register_buffer("color_mean", torch.zeros(3))
         self.settings, self.condition_dim, self.resolution = settings, condition_dim, resolution
         self.mapping = Mapping(settings, condition_dim)
         w_dim = self.mapping.w_dim
@@ -152,7 +163,20 @@ class Generator(nn.Module):
             maps = part.reshape(len(z), block.noise_layers, block.resolution, block.resolution)
             x, image = block(x, image, w, maps)
         assert image is not None  # there is always a block of 8 px
-        return image
+        return torch.einsum("dc,nchw->ndhw", self.colors, image) + self.color_mean[:, None, None]
+
+    @torch.no_grad()
+    def use_colors_of(self, patches: UInt8[Tensor, "n 3 h w"]) -> None:
+        """Draw in the principal colours of these patches, so that a map of unit variance is a plausible image.
+
+        Stained tissue lies next to a plane in RGB (haematoxylin and eosin). A generator that starts from those axes need not
+        find them first; it can still leave them, since the three maps are free.
+        """
+        pixels = (patches[:, :, ::4, ::4].double() / 127.5 - 1).transpose(0, 1).flatten(1)
+        variances, axes = torch.linalg.eigh(torch.cov(pixels))
+        axes = axes * torch.where(axes.sum(dim=0) < 0, -1.0, 1.0)  # a sign that does not depend on the library
+        self.colors.copy_(axes * variances.clamp(min=1e-6).sqrt())
+        self.color_mean.copy_(pixels.mean(dim=1))
 
     def _blocks(self) -> list[SynthesisBlock]:
         return [block for block in self.blocks.values() if isinstance(block, SynthesisBlock)]

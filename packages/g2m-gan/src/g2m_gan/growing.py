@@ -2,9 +2,12 @@
 
 from collections.abc import Iterator
 
-from torch import nn
+from jaxtyping import UInt8
+from torch import Tensor, nn
 
 from g2m_gan.config import GanSettings
+from g2m_gan.errors import InputError
+from g2m_gan.generator import Generator
 from g2m_gan.task import GanTask, Guide
 
 
@@ -16,11 +19,9 @@ class Stages:
     needed for the task to be buildable.
     """
 
-    def __init__(
-        self, settings: GanSettings, condition_dim: int, feature_network: nn.Module, guide: Guide | None, seed: int
-    ) -> None:
+    def __init__(self, settings: GanSettings, first: GanTask) -> None:
         self._settings = settings
-        self._tasks = [GanTask.build(settings, condition_dim, feature_network, guide, seed)]
+        self._tasks = [first]
 
     def __len__(self) -> int:
         return len(self._settings.stages)
@@ -36,7 +37,13 @@ class Stages:
 
 
 def stages(
-    settings: GanSettings, condition_dim: int, feature_network: nn.Module, guide: Guide | None, *, seed: int = 0
+    settings: GanSettings,
+    condition_dim: int,
+    feature_network: nn.Module,
+    guide: Guide | None,
+    *,
+    seed: int = 0,
+    patches: UInt8[Tensor, "n 3 h w"] | None = None,
 ) -> Stages:
     """Give the tasks of all stages (paper A2: 64 px, then 128 px with the layers up to 64 px fixed).
 
@@ -50,5 +57,19 @@ def stages(
         Phase-1 image encoder: images in [-1, 1] to unit vectors in the conditions' space; None without guidance.
     seed
         Of the initial weights.
+    patches
+        Some hundred training patches; needed where `generator.patch_colors` asks to draw in their principal colours.
+
+    Raises
+    ------
+    InputError
+        `generator.patch_colors` is set, but no patches are given.
     """
-    return Stages(settings, condition_dim, feature_network, guide, seed)
+    first = GanTask.build(settings, condition_dim, feature_network, guide, seed)
+    if settings.generator.patch_colors:
+        if patches is None:
+            raise InputError("generator.patch_colors is set: pass some training patches to `stages`")
+        for generator in (first.generator, first.ema.module):
+            assert isinstance(generator, Generator)
+            generator.use_colors_of(patches)
+    return Stages(settings, first)

@@ -29,8 +29,11 @@ def spherical_distance(a: Float[Tensor, "batch dim"], b: Float[Tensor, "batch di
     return 4 * torch.asin(half_chord).square()
 
 
-def feature_statistics(features: Sequence[Tensor]) -> list[Tensor]:
-    """Mean and deviation of each channel over an image's positions.
+def feature_statistics(images: Float[Tensor, "n 3 h w"], features: Sequence[Tensor]) -> list[Tensor]:
+    """Mean and deviation over an image's positions: of each colour, of the colours' differences, and of each channel.
+
+    Deviations of colours and of their differences together fix the colours' covariance, without which tissue comes out
+    in all colours of the rainbow.
 
     Parameters
     ----------
@@ -39,9 +42,10 @@ def feature_statistics(features: Sequence[Tensor]) -> list[Tensor]:
 
     Returns
     -------
-    One (n, 2, channel) for each set of features.
+    One (n, 2, channel) for the image, then one for each set of features.
     """
-    rows = [x.float() if x.ndim == 3 else x.float().flatten(2).transpose(1, 2) for x in features]
+    colors = torch.cat([images, images - images.roll(1, dims=1)], dim=1)
+    rows = [x.float() if x.ndim == 3 else x.float().flatten(2).transpose(1, 2) for x in (colors, *features)]
     # The square root's slope is infinite at 0, where a channel is flat.
     return [torch.stack([x.mean(dim=1), (x.var(dim=1, correction=0) + 1e-6).sqrt()], dim=1) for x in rows]
 

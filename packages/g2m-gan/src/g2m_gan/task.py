@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from g2m_gan.augment import augment
 from g2m_gan.blur import blur, blur_sigma
 from g2m_gan.config import GanSettings, StageSettings
-from g2m_gan.discriminator import Discriminator, feature_shapes
+from g2m_gan.discriminator import Discriminator, add_pixels, feature_shapes
 from g2m_gan.ema import AveragedModule, ema_decay
 from g2m_gan.errors import InputError
 from g2m_gan.generator import Generator, freeze_below
@@ -116,7 +116,7 @@ class GanTask:
     ) -> "GanTask":
         """Make the first stage; initial weights depend on `seed` alone."""
         resolution = settings.stages[0].resolution
-        shapes = feature_shapes(feature_network, settings.discriminator.feature_px or resolution)
+        shapes = feature_shapes(feature_network, settings.discriminator, resolution)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             generator = Generator(settings.generator, condition_dim, resolution)
@@ -132,7 +132,7 @@ class GanTask:
         """
         settings, index = previous.settings, previous.stage_index + 1
         resolution, old = settings.stages[index].resolution, previous.generator
-        shapes = feature_shapes(previous.feature_network, settings.discriminator.feature_px or resolution)
+        shapes = feature_shapes(previous.feature_network, settings.discriminator, resolution)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(previous.seed + index)
             generator = Generator(old.settings, old.condition_dim, resolution)
@@ -203,7 +203,7 @@ class GanTask:
             logits = []
             for images in (real, fake):
                 seen = resize(images, self.settings.discriminator.feature_px or self.stage.resolution)
-                logits.append(self.discriminator(self.feature_network(seen), condition))
+                logits.append(self.discriminator(self._features(seen), condition))
             scores = {
                 "discriminator": hinge_real(logits[0]) + hinge_fake(logits[1]),
                 "real_accuracy": accuracy(logits[0], real=True),
@@ -267,9 +267,9 @@ class GanTask:
                         self._view(fake, keys, Stream.DISCRIMINATOR_VIEW, sigma),
                     ]
                 )
-                features = self.feature_network(seen)
+                features = self._features(seen)
                 if self.settings.guidance.statistics_weight:
-                    statistics.append(feature_statistics([x[: len(keys)] for x in (seen, *features)]))
+                    statistics.append(feature_statistics(seen[: len(keys)], [x[: len(keys)] for x in features]))
             conditions = [condition, condition]
             if share_mismatched:
                 conditions.append(_neighbours(condition, self.settings.discriminator.group_size))
@@ -301,14 +301,14 @@ class GanTask:
                 fake = self._draw(self._parallel_generator, keys, condition, Stream.GENERATOR_LATENT)
                 with self._autocast():
                     seen = self._view(fake, keys, Stream.GENERATOR_VIEW, sigma)
-                    features = self.feature_network(seen)
+                    features = self._features(seen)
                     loss = adversarial(self.discriminator(features, condition))
                     parts = {"generator": loss}
                     if self.settings.guidance.weight:
                         parts["guidance"] = self._guidance(fake, keys, condition).mean()
                         loss = loss + self._guidance_factor * parts["guidance"]
                     if self.settings.guidance.statistics_weight:
-                        drawn = feature_statistics([seen, *features])
+                        drawn = feature_statistics(seen, features)
                         parts["statistics"] = statistics_distance(drawn, statistics[index]).mean()
                         loss = loss + self.settings.guidance.statistics_weight * parts["statistics"]
                 self._backward(loss * share)
@@ -333,6 +333,11 @@ class GanTask:
         images = augment(blur(images, sigma), keys, stream, self.settings.augment)
         images = resize(images, self.settings.discriminator.feature_px or self.stage.resolution)
         return images.contiguous(memory_format=torch.channels_last)
+
+    def _features(self, images: Tensor) -> list[Tensor]:
+        """Give what the heads see: the frozen network's features, and the image itself if a head is meant to see it."""
+        features: list[Tensor] = list(self.feature_network(images))
+        return add_pixels(features, images, self.settings.discriminator)
 
     def _guidance(self, images: Tensor, keys: Tensor, condition: Tensor) -> Float[Tensor, " n"]:
         assert self.guide is not None  # refused at construction
