@@ -15,6 +15,7 @@ BRIEF = (
     "gan.stages.0.total_images=64",
     "gan.batch_size=8",
     "gan.micro_batch=8",
+    "eval.extractor_steps=20",
 )
 BRIEFLY = ["--preset", "tiny", *(argument for setting in BRIEF for argument in ("--set", setting))]
 

@@ -41,7 +41,7 @@ def run_study(
     seed
         Seed of everything that is drawn.
     overrides
-        ``encoders.key=value`` and ``gan.key=value``.
+        ``encoders.key=value``, ``gan.key=value``, ``eval.key=value``.
     trackers
         Where metrics go besides metrics.jsonl.
 
@@ -57,11 +57,13 @@ def run_study(
     from g2m_cli.reporting import write_study_report
     from g2m_data import build_dataset, study_id
     from g2m_encoders import PRESETS as ENCODERS
+    from g2m_eval import PRESETS as EVALUATIONS
     from g2m_gan import PRESETS as GANS
 
-    by_stage = grouped(overrides, ("encoders", "gan"))
+    by_stage = grouped(overrides, ("encoders", "gan", "eval"))
     encoders: RunSettings[Any] = resolve(ENCODERS, preset, overrides=by_stage["encoders"], seed=seed)
     gan: RunSettings[Any] = resolve(GANS, preset, overrides=by_stage["gan"], seed=seed)
+    evaluation = resolve(EVALUATIONS, preset, overrides=by_stage["eval"], seed=seed)
     study, stages = Study(out), Stages(out)
 
     def build() -> None:
@@ -101,7 +103,7 @@ def run_study(
         record = generated_record(generator, study.embeddings, request)
         stages.once(f"generate_{name}", folder, record["id"], folder_id, draw)
     with stages.timed("report"):
-        return write_study_report(study, seed=seed, seconds=stages.seconds)
+        return write_study_report(study, evaluation, seconds=stages.seconds)
 
 
 def grouped(overrides: Sequence[str], stages: Sequence[str]) -> dict[str, list[str]]:

@@ -13,23 +13,26 @@ from g2m_cli.generation import read_generated
 from g2m_cli.metrics_log import read_metrics
 from g2m_cli.provenance import provenance, read_provenance
 from g2m_cli.scoring import TestSpots, describe_dataset, load_test_spots, score_encoders, score_generator
+from g2m_cli.settings import RunSettings, learned
 from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
 
 if TYPE_CHECKING:
-    from g2m_eval import ReportSection
+    from g2m_eval import EvaluationSettings, ReportSection
 
 
-def write_study_report(study: Study, *, seconds: Mapping[str, float], seed: int, out: Path | None = None) -> Path:
+def write_study_report(
+    study: Study, settings: RunSettings[EvaluationSettings], *, seconds: Mapping[str, float], out: Path | None = None
+) -> Path:
     """Score a study's artefacts and write report.html, metrics.json and figures.
 
     Parameters
     ----------
     study
         Whose artefacts.
+    settings
+        How to score; the seed is that of the metrics' own network and of permutations.
     seconds
         Time each stage took.
-    seed
-        Of the metrics' own network and of permutations.
     out
         Folder; the study's ``report`` by default. An older report there is replaced.
 
@@ -44,7 +47,7 @@ def write_study_report(study: Study, *, seconds: Mapping[str, float], seed: int,
     dataset = open_dataset(study.dataset)
     spots = load_test_spots(study.dataset)
     encoders = score_encoders(study.encoders / "model", spots)
-    scores = score_generator(study, "gan", spots, seed=seed)
+    scores = score_generator(study, "gan", spots, settings.model, seed=settings.seed)
     scores.extractor.save(study.root / "runs" / "extractor")
     metrics: dict[str, Any] = {
         "dataset": describe_dataset(dataset),
@@ -52,7 +55,7 @@ def write_study_report(study: Study, *, seconds: Mapping[str, float], seed: int,
         "models": {"gan": scores.evaluation.metrics},
         "seconds": dict(seconds),
         "peak_rss_gib": round(peak_gib(), 3),
-        "seed": seed,
+        "seed": settings.seed,
     }
     training_pairs = int((dataset.obs["split"] == "train").sum())
     regions = None if spots.truth is None else spots.truth["region"].astype(str).tolist()
@@ -60,7 +63,7 @@ def write_study_report(study: Study, *, seconds: Mapping[str, float], seed: int,
         what_was_drawn(study, spots),
         *generator_sections(
             "gan", scores.evaluation, test=spots.patches, generated=first_of_each(scores.generated, len(spots.patches)),
-            regions=regions, seed=seed,
+            regions=regions, seed=settings.seed,
         ),
         how_it_was_trained(study, encoders),
     ]  # fmt: skip
@@ -77,7 +80,7 @@ def write_study_report(study: Study, *, seconds: Mapping[str, float], seed: int,
         sections=sections,
         summary=[*generator_tiles(scores.evaluation.metrics), encoder_tile(encoders)],
         warnings=generator_warnings(scores.evaluation.metrics, training_pairs=training_pairs),
-        provenance=provenance("report", {"seed": seed}, parents),
+        provenance=provenance("report", learned(settings), parents),
     )
     return target / "report.html"
 
@@ -97,6 +100,7 @@ def encoder_tile(encoders: Mapping[str, float]) -> Any:
 def what_was_drawn(study: Study, spots: TestSpots) -> ReportSection:
     """Show the paper's Figure 2: real patch, then generated ones, a row a spot, a column a noise vector."""
     import pandas as pd
+
     from g2m_eval import ReportFigure, ReportSection, figure_generated
 
     images, index, _ = read_generated(study.generated("gan-figure"))

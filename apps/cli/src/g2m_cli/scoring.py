@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from g2m_data import PairedDataset
-    from g2m_eval import GeneratorEvaluation, SmallExtractor
+    from g2m_eval import EvaluationSettings, GeneratorEvaluation, SmallExtractor
 
 _BATCH = 256
-_TRAIN_PATCHES = 6000
 _PURITY = 0.9
 
 
@@ -90,12 +89,15 @@ class GeneratorScores:
     extractor: SmallExtractor
 
 
-def score_generator(study: Study, name: str, spots: TestSpots, *, seed: int) -> GeneratorScores:
+def score_generator(
+    study: Study, name: str, spots: TestSpots, settings: EvaluationSettings, *, seed: int
+) -> GeneratorScores:
     """Score the images of ``generated/<name>`` and ``generated/<name>-shuffled`` against the real test patches.
 
     The metrics' own network is trained here, on real training patches alone, and saved beside the artefacts.
     """
     import pandas as pd
+
     from g2m_data import open_dataset
     from g2m_eval import evaluate_generator, train_extractor
 
@@ -103,9 +105,11 @@ def score_generator(study: Study, name: str, spots: TestSpots, *, seed: int) -> 
     shuffled, _, _ = read_generated(study.generated(f"{name}-shuffled"))
     owner = spots.dataset.obs.index.get_indexer(pd.Index(index["spot"]))
     train = open_dataset(study.dataset, split="train")
-    rows, regions = training_patches(train, seed)
+    rows, regions = training_patches(train, settings.train_patches, seed)
     patches = train.patches(rows)
-    extractor = train_extractor(patches, regions, resolution=generated.shape[1], seed=seed, track=track)
+    extractor = train_extractor(
+        patches, regions, resolution=generated.shape[1], seed=seed, steps=settings.extractor_steps, track=track
+    )
     say(f"metrics use {extractor.name}")
     evaluation = evaluate_generator(
         extractor=extractor,
@@ -121,16 +125,20 @@ def score_generator(study: Study, name: str, spots: TestSpots, *, seed: int) -> 
         train_regions=regions,
         truth=spots.truth,
         factors=spots.dataset.truth_factors(),
+        permutations=settings.permutations,
+        kernel_subsets=settings.kernel_subsets,
         seed=seed,
     )
     return GeneratorScores(evaluation=evaluation, generated=generated, extractor=extractor)
 
 
-def training_patches(train: PairedDataset, seed: int) -> tuple[NDArray[np.int64], NDArray[np.object_] | None]:
+def training_patches(
+    train: PairedDataset, most: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.object_] | None]:
     """Draw training pairs for the metrics' network, and on a phantom the region of each (None where it is mixed)."""
     rows = np.arange(len(train))
-    if len(rows) > _TRAIN_PATCHES:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, _TRAIN_PATCHES, replace=False))
+    if len(rows) > most:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
     truth = train.truth()
     if truth is None:
         return rows, None

@@ -45,6 +45,11 @@ class RunSettings(Generic[S]):
         return {**asdict(self.model), "loop": asdict(self.loop), "seed": self.seed}  # type: ignore[call-overload]
 
 
+def learned(settings: RunSettings[Any]) -> dict[str, Any]:
+    """Give the settings that decide a result: all but how the run is watched."""
+    return {key: value for key, value in settings.to_dict().items() if key != "loop"}
+
+
 def resolve(
     presets: Mapping[str, S],
     preset: str,

@@ -14,7 +14,7 @@ from g2m_cli.errors import InputError
 from g2m_cli.files import complete_or_absent
 from g2m_cli.provenance import provenance
 from g2m_cli.run_folder import claim, is_complete, locked
-from g2m_cli.settings import RunSettings
+from g2m_cli.settings import RunSettings, learned
 from g2m_cli.study import dataset_id, embeddings_id
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from g2m_gan import GanSettings
 
 _VALIDATION_PAIRS = 512
+_COLOR_PATCHES = 500
 
 
 def train_encoders(
@@ -123,7 +124,14 @@ def train_gan(
             TrainingPairs(dataset, accelerator.device, rows=held_out, embedding=conditions) if len(held_out) else None
         )
         previews = torch.from_numpy(conditions[held_out if len(held_out) else train_rows][:16]).to(accelerator.device)
-        tasks = stages(settings.model, conditions.shape[1], features, encoder.embed_image, seed=settings.seed)
+        tasks = stages(
+            settings.model,
+            conditions.shape[1],
+            features,
+            encoder.embed_image,
+            seed=settings.seed,
+            patches=pairs.patches(train_rows[:: max(len(train_rows) // _COLOR_PATCHES, 1)]),
+        )
         for task, stage in zip(tasks, settings.model.stages, strict=True):
             plan = Plan(
                 stage=f"{stage.resolution}px",
@@ -202,11 +210,6 @@ def export(task: Task, run: Path, record: Mapping[str, Any], accelerator: Accele
         with complete_or_absent(run / "model") as partial:
             task.export(partial, record)
     accelerator.wait_for_everyone()
-
-
-def learned(settings: RunSettings[Any]) -> dict[str, Any]:
-    """Give the settings that decide what is learned: all but how the run is watched."""
-    return {key: value for key, value in settings.to_dict().items() if key != "loop"}
 
 
 def split_rows(

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from g2m_eval.config import PRESETS, EvaluationSettings
     from g2m_eval.correspondence import same_spot_correspondence
     from g2m_eval.errors import InputError
     from g2m_eval.evaluate import GeneratorEvaluation, evaluate_generator
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 # Names are looked up at first use, so that importing this package costs neither torch nor matplotlib.
 _HOME = {
+    "EvaluationSettings": "config",
     "Extractor": "extractor",
     "FeatureStatistics": "frechet",
     "GeneratorEvaluation": "evaluate",
@@ -40,6 +42,7 @@ _HOME = {
     "KernelDistance": "kernel",
     "MeanColourClassifier": "regions",
     "RegionScores": "regions",
+    "PRESETS": "config",
     "ReportFigure": "report",
     "ReportSection": "report",
     "ReportTable": "report",
@@ -74,7 +77,9 @@ _HOME = {
     "write_report": "report",
 }
 __all__ = [
+    "PRESETS",
     "STATISTICS",
+    "EvaluationSettings",
     "Extractor",
     "FeatureStatistics",
     "GeneratorEvaluation",

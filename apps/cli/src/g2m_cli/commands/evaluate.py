@@ -24,10 +24,17 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; STUDY/report by default, where an older one is replaced.")
     ] = None,
+    preset: options.Preset = "base",
+    set_: options.Set = None,
     seed: options.Seed = 0,
 ) -> None:
     """Write report.html, metrics.json and figures for a study's dataset, embeddings and generated images."""
+    from g2m_cli.settings import resolve
+    from g2m_eval import PRESETS
+
+    settings = resolve(PRESETS, preset, overrides=set_ or (), seed=seed)
     from g2m_cli.reporting import write_study_report
     from g2m_cli.study import Study, read_seconds
 
-    say(f"report: {write_study_report(Study(study), out=out, seed=seed, seconds=read_seconds(study / 'seconds.json'))}")
+    page = write_study_report(Study(study), settings, out=out, seconds=read_seconds(study / "seconds.json"))
+    say(f"report: {page}")

@@ -17,7 +17,9 @@ def run(
     preset: options.Preset = "base",
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="encoders.key=value or gan.key=value. Repeatable.", metavar="STAGE.KEY=VALUE"),
+        typer.Option(
+            "--set", help="encoders.key=value, gan.key=value or eval.key=value. Repeatable.", metavar="STAGE.KEY=VALUE"
+        ),
     ] = None,
     seed: options.Seed = 0,
     log_with: options.Trackers = "tensorboard",
