@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,12 @@ def test_two_processes_compute_the_losses_of_one(settings, tmp_path, toy):
         dataclasses.replace(settings, image=dataclasses.replace(settings.image, backbone=name)) for name in BACKBONES
     ]
     (tmp_path / "cases.json").write_text(json.dumps([settings_to_dict(case) for case in cases]))
-    running = [subprocess.Popen([sys.executable, SCRIPT, str(rank), "2", str(tmp_path)]) for rank in (0, 1)]
+    running = [
+        subprocess.Popen(
+            [sys.executable, SCRIPT, str(rank), "2", str(tmp_path)], env=os.environ | {"OMP_NUM_THREADS": "1"}
+        )
+        for rank in (0, 1)
+    ]
     alone = np.array([toy.train_in_shares(case, toy.PlainAccelerator(), 0, 1) for case in cases])
     assert [process.wait(timeout=300) for process in running] == [0, 0]
     for rank in (0, 1):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from g2m_encoders import ContrastiveModel, ContrastiveTask, chance_loss, floor_loss
+from g2m_encoders import PRESETS, ContrastiveModel, ContrastiveTask, chance_loss, floor_loss
 
 
 def start(settings, toy) -> ContrastiveTask:
@@ -95,3 +95,23 @@ def test_export_holds_the_mean_counts_of_the_genes_seen(settings, pairs, tmp_pat
     model = ContrastiveModel.from_pretrained(tmp_path / "model")
     seen = np.concatenate([batch["expression"] for _, batch in pairs.batches(16, 3)])
     assert np.allclose(model.gene_counts, np.expm1(seen).mean(axis=0), rtol=1e-5)
+
+
+def test_base_preset_trains_when_built_without_downloads(toy):
+    base = PRESETS["base"]
+    settings = dataclasses.replace(base, image=dataclasses.replace(base.image, pretrained=False, input_size=64))
+    task = start(settings, toy)
+    before = task.model.image.backbone.stem[0].weight.detach().clone()
+    losses = task.step(toy.ToyPairs(8, toy.GENES).batch(np.arange(8)), images_seen=100_000)
+    assert np.isfinite(float(losses["loss"]))
+    assert not torch.equal(task.model.image.backbone.stem[0].weight, before)
+
+
+def test_frozen_backbone_is_left_alone_while_heads_learn(settings, pairs, toy):
+    settings = dataclasses.replace(settings, image=dataclasses.replace(settings.image, frozen=True))
+    task = start(settings, toy)
+    before = {k: v.clone() for k, v in task.model.state_dict().items()}
+    train(task, pairs.batches(16, 2))
+    changed = {k for k, v in task.model.state_dict().items() if not torch.equal(v, before[k])}
+    assert not any(k.startswith("image.backbone.") for k in changed)
+    assert {"image.head.project.weight", "expression.hidden.weight", "log_scale"} <= changed

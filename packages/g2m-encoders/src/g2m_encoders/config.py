@@ -136,13 +136,13 @@ PRESETS: Mapping[str, EncoderSettings] = types.MappingProxyType(
                 mean=(0.5,) * 3,
                 std=(0.5,) * 3,
             ),
-            optimizer=OptimizerSettings(lr=2e-3, weight_decay=0.05, warmup_images=4_000, decay="cosine"),
+            optimizer=OptimizerSettings(lr=2e-3, weight_decay=0.05, warmup_images=3_000, decay="cosine"),
             augmentation=AugmentationSettings(
                 rotations=True, hue=0.02, gain=0.1, expression_noise=0.4, gene_dropout=0.1
             ),
             embedding_dim=128,
-            batch_size=128,
-            total_images=48_000,
+            batch_size=64,
+            total_images=32_000,
             max_pairs=None,
             temperature=0.1,
             learn_temperature=True,
