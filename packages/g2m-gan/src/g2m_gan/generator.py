@@ -169,8 +169,8 @@ class Generator(nn.Module):
     def use_colors_of(self, patches: UInt8[Tensor, "n 3 h w"]) -> None:
         """Draw in the principal colours of these patches, so that a map of unit variance is a plausible image.
 
-        Stained tissue lies next to a plane in RGB (haematoxylin and eosin). A generator that starts from those axes need not
-        find them first; it can still leave them, since the three maps are free.
+        Stained tissue lies next to a plane in RGB (haematoxylin and eosin). A generator that starts from those axes
+        need not find them first; it can still leave them, since the three maps are free.
         """
         pixels = (patches[:, :, ::4, ::4].double() / 127.5 - 1).transpose(0, 1).flatten(1)
         variances, axes = torch.linalg.eigh(torch.cov(pixels))
