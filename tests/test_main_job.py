@@ -74,7 +74,7 @@ def test_second_run_skips_what_is_done(study, phantom, run_g2m, briefly):
     result = run_g2m("run", phantom / "study.toml", "--out", study, *briefly)
     assert result.returncode == 0, result.stderr
     assert [path.stat().st_mtime_ns for path in models] == before
-    assert result.stderr.count("unchanged, kept") == 7
+    assert result.stderr.count("unchanged, kept") == 8
     assert not (study / "superseded").exists()
 
 
@@ -85,5 +85,5 @@ def test_changed_setting_redoes_what_depends_on_it_and_keeps_the_old(study, phan
     assert "encoders: unchanged, kept" in result.stderr
     assert "gan: unchanged, kept" not in result.stderr
     assert sorted(path.name.split("-", 2)[2] for path in (copy / "superseded").iterdir()) == [
-        "gan", "gan", "gan-figure", "gan-shuffled",
+        "gan", "gan", "gan-figure", "gan-shuffled", "report",
     ]  # fmt: skip

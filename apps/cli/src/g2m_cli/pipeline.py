@@ -54,7 +54,7 @@ def run_study(
     InputError
         For what a user can get wrong in manifest, files or settings; settings are checked before any work.
     """
-    from g2m_cli.reporting import write_study_report
+    from g2m_cli.reporting import report_id, report_record, write_study_report
     from g2m_data import build_dataset, study_id
     from g2m_encoders import PRESETS as ENCODERS
     from g2m_eval import PRESETS as EVALUATIONS
@@ -64,6 +64,7 @@ def run_study(
     encoders: RunSettings[Any] = resolve(ENCODERS, preset, overrides=by_stage["encoders"], seed=seed)
     gan: RunSettings[Any] = resolve(GANS, preset, overrides=by_stage["gan"], seed=seed)
     evaluation = resolve(EVALUATIONS, preset, overrides=by_stage["eval"], seed=seed)
+    check_splits(manifest)
     study, stages = Study(out), Stages(out)
 
     def build() -> None:
@@ -102,8 +103,30 @@ def run_study(
 
         record = generated_record(generator, study.embeddings, request)
         stages.once(f"generate_{name}", folder, record["id"], folder_id, draw)
-    with stages.timed("report"):
-        return write_study_report(study, evaluation, seconds=stages.seconds)
+
+    def report() -> None:
+        write_study_report(study, evaluation, seconds=stages.seconds)
+
+    stages.once("report", study.report, report_record(study, evaluation)["id"], report_id, report)
+    return study.report / "report.html"
+
+
+def check_splits(manifest: Path) -> None:
+    """Refuse a study that could be trained but not reported, before hours are spent on it.
+
+    Raises
+    ------
+    InputError
+        If it has no training or no test sample.
+    """
+    from g2m_data import read_manifest
+
+    splits = {sample.split for sample in read_manifest(manifest).samples}
+    for split in ("train", "test"):
+        if split not in splits:
+            raise InputError(
+                f'{manifest}: no sample has split = "{split}"; a report compares test with training sections'
+            )
 
 
 def grouped(overrides: Sequence[str], stages: Sequence[str]) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,7 +50,9 @@ def write_study_report(
     encoders = score_encoders(study.encoders / "model", spots)
     scores = score_generator(study, "gan", spots, settings.model, seed=settings.seed)
     scores.extractor.save(study.root / "runs" / "extractor")
+    record = report_record(study, settings)
     metrics: dict[str, Any] = {
+        "id": record["id"],
         "dataset": describe_dataset(dataset),
         "encoders": encoders,
         "models": {"gan": scores.evaluation.metrics},
@@ -67,11 +70,6 @@ def write_study_report(
         ),
         how_it_was_trained(study, encoders),
     ]  # fmt: skip
-    parents = {
-        "dataset": dataset_id(study.dataset),
-        "embeddings": embeddings_id(study.embeddings),
-        "gan": folder_id(study.gan),
-    }
     write_report(
         target,
         title=f"Genes to morphology: {dataset.manifest['study']}",
@@ -80,9 +78,28 @@ def write_study_report(
         sections=sections,
         summary=[*generator_tiles(scores.evaluation.metrics), encoder_tile(encoders)],
         warnings=generator_warnings(scores.evaluation.metrics, training_pairs=training_pairs),
-        provenance=provenance("report", learned(settings), parents),
+        provenance=record,
     )
     return target / "report.html"
+
+
+def report_record(study: Study, settings: RunSettings[EvaluationSettings]) -> dict[str, Any]:
+    """Describe the report that these artefacts and settings give."""
+    parents = {
+        "dataset": dataset_id(study.dataset),
+        "encoders": folder_id(study.encoders),
+        "embeddings": embeddings_id(study.embeddings),
+        **{f"generated/{folder.name}": folder_id(folder) for folder in sorted(study.generated("").iterdir())},
+    }
+    return provenance("report", learned(settings), parents)
+
+
+def report_id(folder: Path) -> str | None:
+    """Read the id of a report."""
+    try:
+        return str(json.loads((folder / "metrics.json").read_text())["id"])
+    except (OSError, KeyError, json.JSONDecodeError):
+        return None
 
 
 def encoder_tile(encoders: Mapping[str, float]) -> Any:

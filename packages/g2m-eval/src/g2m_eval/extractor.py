@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Protocol, runtime_checkable
@@ -16,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from g2m_eval.augmentation import eight_views
 from g2m_eval.errors import InputError
 from g2m_eval.network import NetworkShape, SmallCnn
 from g2m_eval.resize import resize_patches
@@ -69,14 +71,19 @@ class SmallExtractor:
         self.network.to(device)
         return self
 
+    @torch.inference_mode()
     def features(
         self, images: UInt8[np.ndarray, "n height width 3"], *, batch_size: int = 256
     ) -> Float[np.ndarray, "n dim"]:
         """Features (float32) of images of any one size, a batch at a time."""
-        return self._run(images, batch_size)[0]
+        found = np.empty((len(images), self.network.shape.features), dtype=np.float32)
+        for part, batch in self._batches(images, batch_size):
+            found[part] = self.network(batch).cpu().numpy()
+        return found
 
+    @torch.inference_mode()
     def predict(self, images: UInt8[np.ndarray, "n height width 3"], *, batch_size: int = 256) -> np.ndarray:
-        """Most likely region of each image.
+        """Most likely region of each image, its eight turned and mirrored views heard alike.
 
         Raises
         ------
@@ -85,23 +92,19 @@ class SmallExtractor:
         """
         if not self.classes:
             raise InputError(f"extractor {self.name!r} was trained without regions and cannot name them")
-        logits = self._run(images, batch_size)[1]
-        return np.asarray(np.array(self.classes)[logits.argmax(axis=1)])
+        chosen = np.empty(len(images), dtype=np.int64)
+        for part, batch in self._batches(images, batch_size):
+            votes = [self.network.classify(self.network(view)).softmax(dim=1) for view in eight_views(batch)]
+            chosen[part] = torch.stack(votes).mean(dim=0).argmax(dim=1).cpu().numpy()
+        return np.asarray(np.array(self.classes)[chosen])
 
-    @torch.inference_mode()
-    def _run(
+    def _batches(
         self, images: UInt8[np.ndarray, "n height width 3"], batch_size: int
-    ) -> tuple[Float[np.ndarray, "n dim"], Float[np.ndarray, "n class"]]:
+    ) -> Iterator[tuple[slice, Float[Tensor, "n 3 size size"]]]:
         device = next(self.network.parameters()).device
-        features = np.empty((len(images), self.network.shape.widths[-1]), dtype=np.float32)
-        logits = np.empty((len(images), max(1, len(self.classes))), dtype=np.float32)
         for start in range(0, len(images), batch_size):
             part = slice(start, start + batch_size)
-            batch = self.network(as_floats(resize_patches(images[part], self.resolution)).to(device))
-            features[part] = batch.cpu().numpy()
-            if self.classes:
-                logits[part] = self.network.classify(batch).cpu().numpy()
-        return features, logits
+            yield part, as_floats(resize_patches(images[part], self.resolution)).to(device)
 
     def save(self, directory: Path) -> None:
         """Write ``weights.safetensors`` and ``extractor.json``; the directory appears complete or not at all.
@@ -127,7 +130,7 @@ class SmallExtractor:
                 "supervision": self.supervision,
                 "resolution": self.resolution,
                 "classes": list(self.classes),
-                "network": self.network.shape.as_json(),
+                "widths": list(self.network.shape.widths),
                 "weights_sha256": self._hash,
             }
             (building / "extractor.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
@@ -149,7 +152,7 @@ class SmallExtractor:
         path = Path(directory) / "extractor.json"
         try:
             saved = json.loads(path.read_text(encoding="utf-8"))
-            shape = NetworkShape(widths=tuple(saved["network"]["widths"]), classes=saved["network"]["classes"])
+            shape = NetworkShape(widths=tuple(saved["widths"]), classes=len(saved["classes"]))
             network = SmallCnn(shape)
             network.load_state_dict(load_file(path.with_name("weights.safetensors")))
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, SafetensorError) as error:

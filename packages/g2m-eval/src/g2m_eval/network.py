@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -17,40 +16,50 @@ class NetworkShape:
     Attributes
     ----------
     widths
-        Channels of the stages; each stage halves the resolution. The last is the dimension of the features.
+        Channels of the stages, each of which halves the resolution; the features are twice as many as the last.
     classes
         Outputs of the classifying head; 0 builds none.
     """
 
-    widths: tuple[int, ...] = (24, 48, 96, 128)
+    widths: tuple[int, ...] = (24, 64, 128, 128)
     classes: int = 0
 
-    def as_json(self) -> dict[str, Any]:
-        """Plain values for a JSON file."""
-        return asdict(self) | {"widths": list(self.widths)}
+    @property
+    def features(self) -> int:
+        """Dimension of the features."""
+        return 2 * self.widths[-1]
 
 
 class SmallCnn(nn.Module):
-    """Stages of strided and residual 3 x 3 convolutions, averaged over the patch; 0.3 M parameters.
+    """Plain 3 x 3 convolutions, then mean and maximum over the patch; 0.24 M parameters.
 
-    Group normalisation, because a batch norm's running statistics would carry the stain of the training section.
+    Shallow, because it has to learn texture within seconds on two cores. The maximum sees what is somewhere in the patch (a
+    glomerulus, say), the mean what is everywhere.
     """
 
     def __init__(self, shape: NetworkShape) -> None:
         super().__init__()
         self.shape = shape
-        widths = (3, *shape.widths)
-        self.stages = nn.ModuleList(
-            _Stage(before, after, residual=i > 0) for i, (before, after) in enumerate(zip(widths, widths[1:], strict=False))
-        )
-        self.head = nn.Linear(shape.widths[-1], shape.classes) if shape.classes else None
+        stem, *rest = shape.widths
+        layers: list[nn.Module] = [
+            nn.Conv2d(3, stem, 5, stride=2, padding=2, bias=False),
+            nn.BatchNorm2d(stem),
+            nn.ReLU(inplace=True),
+        ]
+        for before, after in zip(shape.widths, rest, strict=False):
+            layers += [
+                nn.MaxPool2d(2, ceil_mode=True),
+                nn.Conv2d(before, after, 3, padding=1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(inplace=True),
+            ]
+        self.stages = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # a third faster on a CPU
+        self.head = nn.Linear(shape.features, shape.classes) if shape.classes else None
 
     def forward(self, images: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n dim"]:
         """Features of images in [0, 1]."""
-        x = ((images - 0.7) / 0.2).contiguous(memory_format=torch.channels_last)
-        for stage in self.stages:
-            x = stage(x)
-        return x.mean(dim=(2, 3))
+        maps = self.stages(((images - 0.7) / 0.2).contiguous(memory_format=torch.channels_last))
+        return torch.cat([maps.mean(dim=(2, 3)), maps.amax(dim=(2, 3))], dim=1)
 
     def classify(self, features: Float[Tensor, "n dim"]) -> Float[Tensor, "n class"]:
         """Logits of the classifying head."""
@@ -58,18 +67,3 @@ class SmallCnn(nn.Module):
             raise RuntimeError("this network was built without a classifying head")
         logits: Tensor = self.head(features)
         return logits
-
-
-class _Stage(nn.Module):
-    def __init__(self, before: int, after: int, *, residual: bool) -> None:
-        super().__init__()
-        self.down = nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False)
-        self.norm = nn.GroupNorm(8, after)
-        self.conv = nn.Conv2d(after, after, 3, padding=1, bias=False) if residual else None
-        self.conv_norm = nn.GroupNorm(8, after) if residual else None
-
-    def forward(self, x: Float[Tensor, "n before height width"]) -> Float[Tensor, "n after h w"]:
-        x = torch.relu(self.norm(self.down(x)))
-        if self.conv is not None and self.conv_norm is not None:
-            x = torch.relu(x + self.conv_norm(self.conv(x)))
-        return x

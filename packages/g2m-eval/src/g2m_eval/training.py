@@ -31,9 +31,9 @@ def train_extractor(
     *,
     resolution: int,
     seed: int = 0,
-    steps: int = 400,
-    batch_size: int = 96,
-    learning_rate: float = 3e-3,
+    steps: int = 600,
+    batch_size: int = 64,
+    learning_rate: float = 6e-3,
     device: torch.device | str = "cpu",
     track: Track = pass_through,
 ) -> SmallExtractor:
@@ -77,8 +77,8 @@ def train_extractor(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = SmallCnn(NetworkShape(classes=len(classes)))
-        width = network.shape.widths[-1]
-        projection = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 64))
+        width = network.shape.features
+        projection = nn.Sequential(nn.Linear(width, 128), nn.ReLU(), nn.Linear(128, 64))
     network.to(device).train()
     projection.to(device)
     trained = [*network.parameters(), *(() if classes else projection.parameters())]
@@ -93,7 +93,7 @@ def train_extractor(
             logits = network.classify(network(augment(batch, generator)))
             loss = functional.cross_entropy(logits, torch.from_numpy(targets[chosen]).to(device), label_smoothing=0.05)
         else:
-            views = [projection(network(augment(batch, generator, zoom=0.6))) for _ in range(2)]
+            views = [projection(network(augment(batch, generator, smallest_crop=0.6))) for _ in range(2)]
             loss = nt_xent(views[0], views[1])
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
