@@ -95,6 +95,7 @@ class OptimizerSettings:
 
     lr: float = 2e-3  # learning rate of the generator
     discriminator_lr: float = 2e-3  # learning rate of the heads
+    warmup_images: int = 0  # images of a stage over which both rates rise linearly from 0
     beta1: float = 0.0  # decay of the gradient's mean
     beta2: float = 0.99  # decay of the gradient's square
     eps: float = 1e-8  # gradients well below this no longer count
@@ -272,6 +273,6 @@ PRESETS: dict[str, GanSettings] = {
         optimizer=OptimizerSettings(lr=8e-3),
         stages=(StageSettings(total_images=10_240),),
         batch_size=16,
-        micro_batch=16,
+        micro_batch=8,  # one group: what a process computes is the same to the bit, however many there are
     ),
 }

@@ -174,6 +174,7 @@ class GanTask:
                 f"make batch_size a multiple of {group} x the number of processes"
             )
         sigma = blur_sigma(self.settings.blur, images_seen) if self.stage_index == 0 else 0.0
+        self._set_learning_rates(images_seen)
         losses, statistics = self._update_discriminator(batch, sigma)
         losses |= self._update_generator(batch, sigma, statistics)
         self._update_averages(images_seen)
@@ -248,6 +249,14 @@ class GanTask:
         mapping = self.generator.mapping
         mapping.track_mean(draws.reshape(batch_size, z_dim).to(mapping.mean.device))
         self.ema.update(self.generator, ema_decay(self.settings.ema, images_seen + batch_size, batch_size))
+
+    def _set_learning_rates(self, images_seen: int) -> None:
+        chosen = self.settings.optimizer
+        share = min((images_seen + self.settings.batch_size) / max(chosen.warmup_images, 1), 1.0)
+        rates = (self.generator_optimizer, chosen.lr), (self.discriminator_optimizer, chosen.discriminator_lr)
+        for optimizer, rate in rates:
+            for group in optimizer.param_groups:
+                group["lr"] = rate * share
 
     def _update_discriminator(self, batch: Mapping[str, Tensor], sigma: float) -> tuple[Losses, list[Statistics]]:
         """Train the heads; give losses, and of each micro-batch the real patches' statistics if they are matched."""
