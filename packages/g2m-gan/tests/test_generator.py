@@ -81,3 +81,16 @@ def test_running_mean_decays_as_set():
     z = torch.randn(32, 8)
     mapping.track_mean(z)
     torch.testing.assert_close(mapping.mean, 0.9 + 0.1 * mapping.style(z).mean(dim=0).detach())
+
+
+def test_principal_colours_make_a_map_of_unit_variance_a_plausible_image(micro):
+    source = torch.Generator().manual_seed(0)
+    stain = torch.randn(64, 1, 64, 64, generator=source) * torch.tensor([10.0, 30.0, 15.0])[:, None, None]
+    patches = (stain + torch.tensor([200.0, 120.0, 160.0])[:, None, None]).clamp(0, 255).to(torch.uint8)
+    generator = Generator(micro.generator, 12, 16)
+    generator.use_colors_of(patches)
+    maps = torch.randn(3, 100_000, generator=source)
+    colors = (generator.colors @ maps + generator.color_mean[:, None] + 1) * 127.5
+    pixels = patches.float().transpose(0, 1).flatten(1)
+    torch.testing.assert_close(colors.mean(dim=1), pixels.mean(dim=1), atol=2.0, rtol=0)
+    torch.testing.assert_close(torch.cov(colors), torch.cov(pixels), atol=40.0, rtol=0.05)

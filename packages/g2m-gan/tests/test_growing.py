@@ -1,5 +1,7 @@
+import pytest
 import torch
 
+from g2m_gan.errors import InputError
 from g2m_gan.growing import stages
 
 
@@ -37,3 +39,13 @@ def test_frozen_layers_stay_and_new_ones_learn(micro, small_features, small_guid
     for name, value in task.generator.named_parameters():
         assert torch.equal(value, before[name]) != name.startswith("blocks.32"), name
     assert all(p.requires_grad for p in task.discriminator.parameters())
+
+
+def test_patch_colours_need_patches_and_reach_every_stage(micro, small_features, small_guide, batch_from, changed):
+    settings = changed(micro, {"generator.patch_colors": True})
+    with pytest.raises(InputError, match="training patches"):
+        stages(settings, 12, small_features, small_guide)
+    first, second = stages(settings, 12, small_features, small_guide, patches=batch_from(0)["patch"])
+    assert not torch.equal(first.generator.colors, torch.eye(3))
+    for generator in (first.ema.module, second.generator, second.ema.module):
+        assert torch.equal(generator.colors, first.generator.colors)

@@ -232,3 +232,12 @@ def test_training_learns_to_follow_a_condition(micro, small_features, changed):
         task.step({"key": keys, "patch": patch, "embedding": embedding}, 16 * step)
     brightness = task.sample(embedding, seed=0).float().mean(dim=(1, 2, 3))
     assert brightness[label == 1].mean() > brightness[label == 0].mean() + 20  # 100 in the data
+
+
+def test_learning_rates_warm_up_with_images_seen(micro, small_features, small_guide, batch_from, changed):
+    task = build(changed(micro, {"optimizer.warmup_images": 64}), small_features, small_guide)
+    for seen, share in ((0, 0.25), (32, 0.75), (640, 1.0)):
+        task.step(batch_from(seen), seen)
+        assert task.generator_optimizer.param_groups[0]["lr"] == pytest.approx(share * micro.optimizer.lr)
+        rate = task.discriminator_optimizer.param_groups[0]["lr"]
+        assert rate == pytest.approx(share * micro.optimizer.discriminator_lr)
