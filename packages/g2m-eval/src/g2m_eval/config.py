@@ -13,7 +13,7 @@ from g2m_eval.errors import InputError
 class EvaluationSettings:
     """How generated patches are scored."""
 
-    extractor_steps: int = 400  # optimiser updates of the metrics' own network
+    extractor_steps: int = 600  # optimiser updates of the metrics' own network
     train_patches: int = 6000  # real training patches that network sees, drawn evenly
     permutations: int = 9999  # behind each p value
     kernel_subsets: int = 100  # of the kernel distance

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ PURITY = 0.9
 """Smallest share of one region in a window whose truth is scored."""
 
 
+@runtime_checkable
 class RegionClassifier(Protocol):
     """Whatever names the region of each image."""
 

@@ -80,7 +80,7 @@ class FeatureStatistics:
 
 
 def frechet_distance(
-    a: Float[np.ndarray, "n_a dim"] | FeatureStatistics, b: Float[np.ndarray, "n_b dim"] | FeatureStatistics
+    a: Float[np.ndarray, "n_a dim_a"] | FeatureStatistics, b: Float[np.ndarray, "n_b dim_b"] | FeatureStatistics
 ) -> float:
     """Squared Fréchet (2-Wasserstein) distance between Gaussians fitted to two sets of features (Heusel et al. 2017).
 

@@ -29,8 +29,8 @@ class KernelDistance:
 
 
 def kernel_distance(
-    a: Float[np.ndarray, "n_a dim"],
-    b: Float[np.ndarray, "n_b dim"],
+    a: Float[np.ndarray, "n_a dim_a"],
+    b: Float[np.ndarray, "n_b dim_b"],
     *,
     subsets: int = 100,
     subset_size: int = 500,

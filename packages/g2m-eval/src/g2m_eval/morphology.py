@@ -139,12 +139,16 @@ def _count_nuclei(layers: _Layers) -> Float[np.ndarray, " n"]:
 
 def _lipid(layers: _Layers) -> Bool[np.ndarray, "n h w"]:
     """White minus its opening with a disc; beyond the patch's edge white goes on, so that cut lumina stay wide."""
-    far = 1e6  # patches are planes of one volume, too far apart to be each other's nearest
-    spacing = (far, layers.mpp, layers.mpp)
-    # a margin of stain that is out of reach gives all-white patches something to be far from
-    core = ndimage.distance_transform_edt(layers.white, sampling=spacing) > _LIPID_RADIUS_UM
-    opened = ndimage.distance_transform_edt(~core, sampling=spacing) <= _LIPID_RADIUS_UM
+    core = _distance_um(layers.white, layers.mpp) > _LIPID_RADIUS_UM
+    opened = _distance_um(~core, layers.mpp) <= _LIPID_RADIUS_UM
     return np.asarray(layers.white & ~opened)
+
+
+def _distance_um(mask: Bool[np.ndarray, "n h w"], mpp: float) -> Float[np.ndarray, "n h w"]:
+    """Distance to the nearest pixel of the same patch that is not in the mask; huge where there is none."""
+    apart = 1e6  # patches are planes of one volume, too far apart to be each other's nearest
+    with_blank = np.concatenate([mask, np.zeros((1, *mask.shape[1:]), dtype=bool)])
+    return np.asarray(ndimage.distance_transform_edt(with_blank, sampling=(apart, mpp, mpp))[:-1])
 
 
 def _pattern_scale_um(layers: _Layers) -> Float[np.ndarray, " n"]:

@@ -33,9 +33,7 @@ class RegionScores:
     def recall(self) -> dict[str, float]:
         """Share recognised of each region that occurs."""
         totals = self.confusion.sum(axis=1)
-        return {
-            name: float(self.confusion[i, i] / totals[i]) for i, name in enumerate(self.regions) if totals[i] > 0
-        }
+        return {name: float(self.confusion[i, i] / totals[i]) for i, name in enumerate(self.regions) if totals[i] > 0}
 
     @property
     def balanced_accuracy(self) -> float:
@@ -82,12 +80,12 @@ class MeanColourClassifier:
     high, region accuracy proves little. Boosted trees weighted to equal regions, which follow any boundary in colour space.
     """
 
-    def __init__(
-        self, patches: UInt8[np.ndarray, "n height width 3"], regions: ArrayLike, *, seed: int = 0
-    ) -> None:
+    def __init__(self, patches: UInt8[np.ndarray, "n height width 3"], regions: ArrayLike, *, seed: int = 0) -> None:
         labels = np.asarray(regions, dtype=str)
         if len(labels) != len(patches) or len(set(labels.tolist())) < 2:
-            raise InputError(f"a classifier needs one region a patch and two regions, got {len(patches)}, {len(labels)}")
+            raise InputError(
+                f"a classifier needs one region a patch and two regions, got {len(patches)}, {len(labels)}"
+            )
         self._model: Any = HistGradientBoostingClassifier(
             class_weight="balanced", learning_rate=0.06, max_iter=120, max_leaf_nodes=12, l2_regularization=1.0,
             early_stopping=False, random_state=seed,

@@ -36,7 +36,7 @@ class Retrieval:
         return (self.a_to_b + self.b_to_a) / 2
 
 
-def retrieval_at_k(a: Float[np.ndarray, "n dim"], b: Float[np.ndarray, "n dim"], k: int = 5) -> Retrieval:
+def retrieval_at_k(a: Float[np.ndarray, "n_a dim_a"], b: Float[np.ndarray, "n_b dim_b"], k: int = 5) -> Retrieval:
     """Cosine retrieval of row i of ``b`` from row i of ``a`` and back.
 
     Equal similarities count as if their order were drawn by lot, exactly rather than by drawing: a collapsed space,

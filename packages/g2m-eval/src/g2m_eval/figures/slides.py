@@ -81,10 +81,14 @@ def figure_sections(
             radius = section.diameter_px / 2
             for label in names:
                 shapes_here = [
-                    Rectangle((x - radius, y - radius), 2 * radius, 2 * radius) if section.square else Circle((x, y), radius)
+                    Rectangle((x - radius, y - radius), 2 * radius, 2 * radius)
+                    if section.square
+                    else Circle((x, y), radius)
                     for x, y in section.xy[labels == label]
                 ]
-                panels[1, index].add_collection(PatchCollection(shapes_here, facecolor=palette[label], linewidths=0, alpha=0.9))
+                panels[1, index].add_collection(
+                    PatchCollection(shapes_here, facecolor=palette[label], linewidths=0, alpha=0.9)
+                )
         handles = [Rectangle((0, 0), 1, 1, facecolor=palette[n], label=n.replace("_", " ")) for n in names]
         figure.legend(handles=handles, loc="outside lower center", ncols=min(len(names), max(2, 2 * len(sections))))
     return figure
