@@ -271,7 +271,7 @@ PRESETS: dict[str, GanSettings] = {
         blur=BlurSettings(sigma_px=4.0, images=500),
         ema=EmaSettings(half_life_images=1_000.0),
         optimizer=OptimizerSettings(lr=8e-3),
-        stages=(StageSettings(total_images=10_240),),
+        stages=(StageSettings(total_images=9_600),),
         batch_size=16,
         micro_batch=8,  # one group: what a process computes is the same to the bit, however many there are
     ),
