@@ -1,4 +1,5 @@
 import torch
+
 from g2m_eval.augmentation import augment, eight_views
 
 

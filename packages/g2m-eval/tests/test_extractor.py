@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+
 from g2m_eval.errors import InputError
 from g2m_eval.extractor import Extractor, SmallExtractor
 from g2m_eval.network import NetworkShape, SmallCnn

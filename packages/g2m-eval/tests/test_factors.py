@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
+
 from g2m_eval.errors import InputError
 from g2m_eval.factors import within_region_correlation
-from scipy.stats import spearmanr
 
 
 def test_rho_is_the_mean_of_scipys_weighted_by_spots_less_one():

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from g2m_eval.errors import InputError
 from g2m_eval.kernel import kernel_distance
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from g2m_eval.errors import InputError
 from g2m_eval.morphology import STATISTICS, image_statistics, stain_densities
 from g2m_eval.resize import resize_patches

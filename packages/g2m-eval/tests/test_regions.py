@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
+from sklearn.metrics import balanced_accuracy_score
+
 from g2m_eval.errors import InputError
 from g2m_eval.regions import MeanColourClassifier, mean_colour, score_regions
-from sklearn.metrics import balanced_accuracy_score
 
 
 def test_balanced_accuracy_agrees_with_sklearn_on_unequal_regions():

@@ -1,4 +1,5 @@
 import numpy as np
+
 from g2m_eval.resize import resize_patches
 
 

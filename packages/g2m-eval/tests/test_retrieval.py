@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from g2m_eval.errors import InputError
-from g2m_eval.retrieval import retrieval_at_k
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from g2m_eval.errors import InputError
+from g2m_eval.retrieval import retrieval_at_k
 
 
 def test_equal_spaces_find_everything_at_the_first_place():

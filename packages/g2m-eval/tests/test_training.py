@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 import torch
+
 from g2m_eval.errors import InputError
 from g2m_eval.regions import score_regions
 from g2m_eval.training import nt_xent, train_extractor

@@ -19,8 +19,8 @@ def augment(
     """Turn, mirror, crop, restain and blur each image by draws of its own.
 
     Tissue has no up or down, so any of the eight flips and quarter turns is as likely as another. Stain is varied in
-    optical density, where it acts: a random matrix near the identity mixes the channels' densities, as another batch of dyes
-    would. A share of the images is blurred, so that a network does not judge by the sharpness of one scanner.
+    optical density, where it acts: a random matrix near the identity mixes the channels' densities, as another batch of
+    dyes would. A share of the images is blurred, so that a network does not judge by the sharpness of one scanner.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ class EvaluationSettings:
 
 PRESETS: Mapping[str, EvaluationSettings] = MappingProxyType(
     {
-        # The paper's metric is FID with Inception on 36,528 images; offline, the same distances on a network of our own.
+        # The paper's metric is FID with Inception on 36,528 images; offline, the same distance on a network of our own.
         "paper": EvaluationSettings(extractor_steps=2000, train_patches=50_000),
         "paper-code": EvaluationSettings(extractor_steps=2000, train_patches=50_000),
         "base": EvaluationSettings(extractor_steps=2000, train_patches=50_000),

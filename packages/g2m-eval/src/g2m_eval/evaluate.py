@@ -85,8 +85,8 @@ def evaluate_generator(
 
     Real patches are averaged down to the size of the generated ones before anything is compared. The training
     patches compared with the test patches are a random draw of as many as were generated, because a Fréchet
-    distance depends on the number of images. Truth is scored on windows of which at least 90 % are one region, a factor only
-    in the regions where it is drawn, within one region of one section at a time.
+    distance depends on the number of images. Truth is scored on windows of which at least 90 % are one region, a factor
+    only in the regions where it is drawn, within one region of one section at a time.
 
     Parameters
     ----------

@@ -42,15 +42,16 @@ def within_region_correlation(
 
     The weights are the inverse variances of rho when nothing is correlated (1 / (n - 1)), so a large region counts as
     much more as it knows more. p is two-sided: the share of random re-pairings of spots *within* each region whose
-    average is at least as far from 0, the observed one counted in, so that it is never 0. Spots are exchanged as if independent; where
-    factors vary smoothly over the tissue, p says that the image knows the spot, not that it knows this gene set and no other.
+    average is at least as far from 0, the observed one counted in, so that it is never 0. Spots are exchanged as if
+    independent; where factors vary smoothly over the tissue, p says that the image knows the spot, not that it knows
+    this gene set and no other.
 
     Parameters
     ----------
     factor, statistic
         One value a spot; spots where either is NaN are left out.
     region
-        One label a spot. Handing in section and region together ("s1 cortex") also removes differences between sections.
+        One label a spot. Section and region together ("s1 cortex") also remove differences between sections.
     min_spots
         Regions with fewer spots, or in which either side is constant, are left out.
     permutations

@@ -84,9 +84,10 @@ def frechet_distance(
 ) -> float:
     """Squared Fréchet (2-Wasserstein) distance between Gaussians fitted to two sets of features (Heusel et al. 2017).
 
-    ``|m1 - m2|² + tr S1 + tr S2 - 2 sum sqrt(eig(S1 S2))`` with unbiased covariances, as torch-fidelity defines it. With
-    factors S = F Fᵀ the eigenvalues of S1 S2 are the squared singular values of F1ᵀ F2, which are real and need no square
-    root: so nothing is ever NaN or complex, also with fewer images than dimensions, where other implementations fail.
+    ``|m1 - m2|² + tr S1 + tr S2 - 2 sum sqrt(eig(S1 S2))`` with unbiased covariances, as torch-fidelity defines it.
+    With factors S = F Fᵀ the eigenvalues of S1 S2 are the squared singular values of F1ᵀ F2, which are real and need
+    no square root: so nothing is ever NaN or complex, also with fewer images than dimensions, where other
+    implementations fail.
 
     Parameters
     ----------
@@ -95,8 +96,8 @@ def frechet_distance(
 
     Returns
     -------
-    The distance, at least 0. It depends on the extractor, the image size and the number of images (it is biased upward
-    for few): compare only numbers that share all three. It is "FID" only with Inception's features.
+    The distance, at least 0. It depends on the extractor, the image size and the number of images (it is biased
+    upward for few): compare only numbers that share all three. It is "FID" only with Inception's features.
 
     Raises
     ------

@@ -23,8 +23,8 @@ STATISTICS = (
     "collagen_share",
 )
 WORKING_MPP = 0.86
-"""Finest scale at which patches are measured, µm per px: finer ones are averaged down to it first, so that a patch of 128 px
-and the same patch at 64 px give the same numbers."""
+"""Finest scale at which patches are measured, µm per px: finer ones are averaged down to it first, so that a patch of
+128 px and the same patch at 64 px give the same numbers."""
 
 _STAINS = np.array([[0.5626, 0.7201, 0.4062], [0.2159, 0.8012, 0.5581]])  # haematoxylin, eosin: Macenko's reference
 _WHITE = 240.0
@@ -52,7 +52,8 @@ def image_statistics(patches: UInt8[np.ndarray, "n height width 3"], mpp: float)
     Parameters
     ----------
     patches
-        RGB patches of a stain-normalised slide, or generated ones: densities are read with the stain vectors of Macenko's reference.
+        RGB patches of a stain-normalised slide, or generated ones: densities are read with the stain vectors of
+        Macenko's reference.
     mpp
         Microns per pixel of these patches; those finer than `WORKING_MPP` are averaged down to it.
 
@@ -68,8 +69,8 @@ def image_statistics(patches: UInt8[np.ndarray, "n height width 3"], mpp: float)
       that droplets count also where they touch, and the lumen of a tubule does not;
     - ``eosin_density``: mean eosin density where it is neither white nor nucleus, in units of the reference's vector;
     - ``haematoxylin_density``: mean haematoxylin density where it is not white;
-    - ``tubule_diameter_um``: four correlation lengths of the pattern of nuclei and lumina, from how much of its contrast
-      outlives smoothing (1 against 4 µm): large tubules make coarse patterns. Relative, not a ruler;
+    - ``tubule_diameter_um``: four correlation lengths of the pattern of nuclei and lumina, from how much of its
+      contrast outlives smoothing (1 against 4 µm): large tubules make coarse patterns. Relative, not a ruler;
     - ``collagen_share``: share of the patch where smoothed eosin is at least twice the haematoxylin: fibres and matrix,
       outside cells.
 

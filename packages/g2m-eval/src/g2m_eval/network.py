@@ -33,8 +33,8 @@ class NetworkShape:
 class SmallCnn(nn.Module):
     """Plain 3 x 3 convolutions, then mean and maximum over the patch; 0.24 M parameters.
 
-    Shallow, because it has to learn texture within seconds on two cores. The maximum sees what is somewhere in the patch (a
-    glomerulus, say), the mean what is everywhere.
+    Shallow, because it has to learn texture within seconds on two cores. The maximum sees what is somewhere in the
+    patch (a glomerulus, say), the mean what is everywhere.
     """
 
     def __init__(self, shape: NetworkShape) -> None:

@@ -77,7 +77,8 @@ class MeanColourClassifier:
     """Tells regions apart by the mean red, green and blue of a patch alone, as well as that can be done.
 
     Its accuracy on real patches is what a generator earns by getting the colour right and nothing else: where it is
-    high, region accuracy proves little. Boosted trees weighted to equal regions, which follow any boundary in colour space.
+    high, region accuracy proves little. Boosted trees weighted to equal regions, which follow any boundary in colour
+    space.
     """
 
     def __init__(self, patches: UInt8[np.ndarray, "n height width 3"], regions: ArrayLike, *, seed: int = 0) -> None:

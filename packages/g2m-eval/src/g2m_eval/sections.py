@@ -64,8 +64,9 @@ def generator_warnings(metrics: Mapping[str, Any], *, training_pairs: int) -> li
     generated, shuffled = metrics["frechet_generated_vs_test"], metrics["frechet_shuffled_vs_test"]
     if generated >= 0.98 * shuffled:
         found.append(
-            "Patches from permuted expression are as close to the real ones as those from the right expression. That says "
-            "little when spots are drawn alike from all regions, since a distance between whole sets does not see which patch belongs to which spot."
+            "Patches from permuted expression are as close to the real ones as those from the right expression. "
+            "That says little when spots are drawn alike from all regions, since a distance between whole sets does "
+            "not see which patch belongs to which spot."
         )
     if "region_accuracy" in metrics:
         if metrics["region_accuracy_real"] < 0.9:
@@ -74,11 +75,13 @@ def generator_warnings(metrics: Mapping[str, Any], *, training_pairs: int) -> li
             )
         if metrics["region_accuracy_mean_rgb"] > 0.6:
             found.append(
-                "Mean colour alone tells most regions apart, so the right region proves little more than the right colour."
+                "Mean colour alone tells most regions apart, so the right region proves little more than "
+                "the right colour."
             )
         elif metrics["region_accuracy"] < metrics["region_accuracy_mean_rgb"]:
             found.append(
-                "Generated patches show their region less clearly than the mean colour of real ones does: more training is needed."
+                "Generated patches show their region less clearly than the mean colour of real ones does: "
+                "more training is needed."
             )
         poor = [name for name, recall in metrics["region_recall"].items() if recall < 0.3]
         if poor:
@@ -114,7 +117,10 @@ def generator_sections(
     """
     metrics = evaluation.metrics
     n = metrics["n"]
-    with_what = f"Extractor: {metrics['extractor']}. N = {n['generated']} generated, {n['test']} real test patches at {metrics['resolution']} px ({metrics['resize']})."
+    with_what = (
+        f"Extractor: {metrics['extractor']}. N = {n['generated']} generated, {n['test']} real test patches at "
+        f"{metrics['resolution']} px ({metrics['resize']})."
+    )
     distances = {
         "real training": metrics["frechet_train_vs_test"],
         "generated": metrics["frechet_generated_vs_test"],
@@ -124,20 +130,23 @@ def generator_sections(
     sections = [
         ReportSection(
             title="Do generated patches look like real ones?",
-            text="Distances between whole sets of patches: they see sharpness, texture and variety, not whether a patch belongs to its spot.",
+            text="Distances between whole sets of patches: they see sharpness, texture and variety, not whether "
+            "a patch belongs to its spot.",
             figures=[
                 ReportFigure(
                     name=f"{name}-distances",
                     figure=figure_distances(distances, extractor=metrics["extractor"], n=n["generated"]),
-                    caption=f"Fréchet distances to the real patches of the test sections; lower is closer. Real training patches ({n['train']} drawn) "
-                    f"show what differs between sections anyway; shuffled patches were generated from permuted expressions. {with_what}",
+                    caption="Fréchet distances to the real patches of the test sections; lower is closer. Real "
+                    f"training patches ({n['train']} drawn) show what differs between sections anyway; shuffled "
+                    f"patches were generated from permuted expressions. {with_what}",
                 )
             ],
             tables=[
                 ReportTable(
                     table=pd.DataFrame(rows),
-                    caption=f"{with_what} Kernel distance of generated to test patches: {metrics['kernel_generated_vs_test']:.4f} "
-                    f"(sd {metrics['kernel_generated_vs_test_sd']:.4f}; {metrics['kernel_subsets']} subsets of {metrics['kernel_subset_size']}).",
+                    caption=f"{with_what} Kernel distance of generated to test patches: "
+                    f"{metrics['kernel_generated_vs_test']:.4f} (sd {metrics['kernel_generated_vs_test_sd']:.4f}; "
+                    f"{metrics['kernel_subsets']} subsets of {metrics['kernel_subset_size']}).",
                 )
             ],
         )
@@ -160,7 +169,10 @@ def _region_section(
     seed: int,
 ) -> ReportSection:
     metrics = evaluation.metrics
-    protocol = f"Classified by {metrics['extractor']}, which saw real training patches only, on {metrics['n']['scored_spots']} test spots that are at least {PURITY:.0%} one region."
+    protocol = (
+        f"Classified by {metrics['extractor']}, which saw real training patches only, on "
+        f"{metrics['n']['scored_spots']} test spots that are at least {PURITY:.0%} one region."
+    )
     figures = [
         ReportFigure(
             name=f"{name}-confusion",
@@ -178,13 +190,17 @@ def _region_section(
             ReportFigure(
                 name=f"{name}-by-region",
                 figure=picked,
-                caption="Real patches and, at the same places of the right half, what was generated from the expression of the same spots, drawn at random.",
+                caption="Real patches and, at the same places of the right half, what was generated from the "
+                "expression of the same spots, drawn at random.",
             ),
         )
     recalls = pd.DataFrame({title: scores.recall for title, scores in evaluation.regions.items()}).reset_index(
         names="region"
     )
-    text = "A network trained on the regions of real training patches names the region of each patch. Balanced accuracy counts every region alike."
+    text = (
+        "A network trained on the regions of real training patches names the region of each patch. Balanced "
+        "accuracy counts every region alike."
+    )
     return ReportSection(
         title="Do generated patches show the right region?",
         text=text,
@@ -195,12 +211,14 @@ def _region_section(
 
 def _factor_section(name: str, evaluation: GeneratorEvaluation) -> ReportSection:
     caption = (
-        "Spearman’s ρ between the true factor at a spot and a statistic of its patch, measured by image processing, within one region "
-        "of one section, averaged with weights n − 1. p: two-sided, permutations within regions, for generated patches."
+        "Spearman’s ρ between the true factor at a spot and a statistic of its patch, measured by image "
+        "processing, within one region of one section, averaged with weights n − 1. p: two-sided, permutations "
+        "within regions, for generated patches."
     )
     return ReportSection(
         title="Do generated patches follow the genes within a region?",
-        text="Each factor is driven by known genes and varies within regions. What real patches reach is the ceiling of this measurement.",
+        text="Each factor is driven by known genes and varies within regions. What real patches reach is the "
+        "ceiling of this measurement.",
         figures=[ReportFigure(name=f"{name}-factors", figure=figure_factors(evaluation.factors), caption=caption)],
         tables=[ReportTable(table=evaluation.factors.drop(columns=["sign"]), caption=caption)],
     )
@@ -209,11 +227,13 @@ def _factor_section(name: str, evaluation: GeneratorEvaluation) -> ReportSection
 def _correspondence_section(evaluation: GeneratorEvaluation) -> ReportSection:
     return ReportSection(
         title="Do generated patches vary as the real ones of the same spots?",
-        text="This needs no truth: over the spots of a section, each image statistic of the generated patch against that of the real patch.",
+        text="This needs no truth: over the spots of a section, each image statistic of the generated patch "
+        "against that of the real patch.",
         tables=[
             ReportTable(
                 table=evaluation.correspondence,
-                caption=f"Spearman’s ρ within sections, averaged; two-sided permutation p; patches at {evaluation.metrics['resolution']} px.",
+                caption="Spearman’s ρ within sections, averaged; two-sided permutation p; patches at "
+                f"{evaluation.metrics['resolution']} px.",
             )
         ],
     )

@@ -20,7 +20,7 @@ from g2m_eval.resize import resize_patches
 Track = Callable[..., Iterable[Any]]
 
 
-def pass_through(sequence: Iterable[Any], description: str = "", total: float | None = None) -> Iterable[Any]:
+def pass_through(sequence: Iterable[Any], description: str = "", total: int | None = None) -> Iterable[Any]:
     """Report no progress: the default of every ``track``."""
     return sequence
 
@@ -39,8 +39,8 @@ def train_extractor(
 ) -> SmallExtractor:
     """Train a small network for the metrics alone.
 
-    With labels: cross-entropy on regions, drawn equally often, of flipped, turned, restained and blurred patches. Without:
-    two such views of one patch are to recognise each other among the batch (Chen et al. 2020, NT-Xent).
+    With labels: cross-entropy on regions, drawn equally often, of flipped, turned, restained and blurred patches.
+    Without: two such views of one patch are to recognise each other among the batch (Chen et al. 2020, NT-Xent).
     Training is counted in steps and not in seconds, so that the same seed gives the same network on the same machine.
 
     Parameters
@@ -48,7 +48,8 @@ def train_extractor(
     patches
         Real patches of training sections: nothing else may decide what a metric looks at.
     labels
-        Region of each patch; patches labelled None or "" (of mixed regions, say) are left out. None trains without labels.
+        Region of each patch; patches labelled None or "" (of mixed regions, say) are left out. None trains without
+        labels.
     resolution
         Pixels a side at which images are compared: that of the generated ones.
     seed

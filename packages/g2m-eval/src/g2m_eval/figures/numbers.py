@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,13 @@ from g2m_eval.regions import RegionScores
 
 
 def figure_confusion(scores: Mapping[str, RegionScores]) -> Figure:
-    """Confusion matrices side by side, one for each entry ("real", "generated"); rows are the truth and sum to 100 %."""
+    """Confusion matrices side by side, one an entry ("real", "generated"); rows are the truth and sum to 100 %."""
     if not scores:
         raise InputError("a confusion figure needs at least one set of scores")
     with drawing():
         largest = max(len(s.regions) for s in scores.values())
         size = max(2.6, 0.52 * largest + 1.4)
-        figure = styled(size * len(scores) + 0.6, size + 0.3)
+        figure = styled(size * len(scores) + 0.6, size + 0.75)
         panels = figure.subplots(1, len(scores), squeeze=False)[0]
         for axes, (title, score) in zip(panels, scores.items(), strict=True):
             totals = score.confusion.sum(axis=1, keepdims=True)
@@ -37,7 +38,9 @@ def figure_confusion(scores: Mapping[str, RegionScores]) -> Figure:
             axes.set_yticks(range(len(names)), [f"{n} ({int(t)})" for n, t in zip(names, totals[:, 0], strict=True)])
             axes.tick_params(length=0)
             axes.set_xlabel("classified as")
-            axes.set_title(f"{title}: balanced accuracy {score.balanced_accuracy:.2f}", fontsize=9.5)
+            axes.set_title(
+                f"{fill(f'{title}:', int(7.5 * size))}\nbalanced accuracy {score.balanced_accuracy:.2f}", fontsize=9.5
+            )
             for spine in axes.spines.values():
                 spine.set_visible(False)
         panels[0].set_ylabel("true region (patches), rows in %")
@@ -143,7 +146,7 @@ def figure_distances(distances: Mapping[str, float], *, extractor: str, n: int) 
         The network and the number of images, which belong to the numbers.
     """
     with drawing():
-        figure = styled(6.4, 0.42 * len(distances) + 0.95)
+        figure = styled(6.4, 0.42 * len(distances) + 1.1)
         axes = figure.subplots()
         y = np.arange(len(distances))[::-1]
         values = np.array(list(distances.values()), dtype=float)
@@ -160,7 +163,7 @@ def figure_distances(distances: Mapping[str, float], *, extractor: str, n: int) 
         axes.set_xlim(0, span * 1.12 if span > 0 else 1)
         axes.grid(axis="x")
         axes.spines["left"].set_visible(False)
-        axes.set_xlabel(f"Fréchet distance to real test patches ({extractor}, N = {n}; lower is closer)")
+        axes.set_xlabel(f"Fréchet distance to real test patches (lower is closer)\n{extractor}, N = {n}")
     return figure
 
 

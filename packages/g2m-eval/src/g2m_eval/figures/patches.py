@@ -17,7 +17,7 @@ from g2m_eval.figures.style import GENERATED, REAL, bare, drawing, styled
 
 
 def figure_generated(
-    reference: UInt8[np.ndarray, "spot height width 3"],
+    reference: UInt8[np.ndarray, "row height width 3"],
     generated: UInt8[np.ndarray, "spot noise h w 3"],
     labels: Sequence[str],
     *,
@@ -76,7 +76,7 @@ def figure_generated(
 
 
 def figure_by_region(
-    real: UInt8[np.ndarray, "n height width 3"],
+    real: UInt8[np.ndarray, "n_real height width 3"],
     generated: UInt8[np.ndarray, "n h w 3"],
     regions: Sequence[str],
     *,
@@ -108,7 +108,8 @@ def figure_by_region(
         width, height = figure.get_size_inches()
         grid = GridSpec(
             len(names), 2 * per_region + 1, figure=figure, width_ratios=[1] * per_region + [0.25] + [1] * per_region,
-            wspace=0.05, hspace=0.05, left=1.4 / width, right=1 - 0.08 / width, top=1 - 0.34 / height, bottom=0.08 / height,
+            wspace=0.05, hspace=0.05,
+            left=1.4 / width, right=1 - 0.08 / width, top=1 - 0.34 / height, bottom=0.08 / height,
         )  # fmt: skip
         for row, name in enumerate(names):
             members = np.flatnonzero(labels == name)
