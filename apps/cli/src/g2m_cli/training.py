@@ -144,6 +144,7 @@ def train_gan(
                 previews=previews,
             )
             fit(task, plan, run, accelerator)
+            accelerator.free_memory()  # a checkpoint of the next stage shall not hold this one's modules too
         export(tasks[-1], run, record, accelerator)
     return run / "model"
 
