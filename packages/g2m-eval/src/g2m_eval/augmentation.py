@@ -14,7 +14,7 @@ def augment(
     *,
     smallest_crop: float = 1.0,
     stain: float = 0.12,
-    blurred: float = 0.25,
+    blurred: float = 0.1,
 ) -> Float[Tensor, "n 3 size size"]:
     """Turn, mirror, crop, restain and blur each image by draws of its own.
 

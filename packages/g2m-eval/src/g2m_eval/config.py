@@ -14,7 +14,7 @@ class EvaluationSettings:
     """How generated patches are scored."""
 
     extractor_steps: int = 600  # optimiser updates of the metrics' own network
-    train_patches: int = 6000  # real training patches that network sees, drawn evenly
+    train_patches: int = 12_000  # real training patches that network sees, drawn evenly
     permutations: int = 9999  # behind each p value
     kernel_subsets: int = 100  # of the kernel distance
 

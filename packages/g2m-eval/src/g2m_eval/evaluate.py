@@ -158,7 +158,7 @@ def evaluate_generator(
         scored = truth["purity"].to_numpy(dtype=float) >= PURITY
         true_region = truth["region"].to_numpy(dtype=str)
         if namer is not None and train_regions is not None and scored.any():
-            mean_colour = _mean_colour_scores(train, train_regions, real[scored], true_region[scored], resolution, seed)
+            mean_colour = _mean_colour_scores(train, train_regions, real[scored], true_region[scored], seed)
             pure = scored[owner]
             regions = {
                 "real patches": score_regions(true_region[scored], namer.predict(real[scored])),
@@ -277,13 +277,13 @@ def _mean_colour_scores(
     train_regions: ArrayLike,
     real: UInt8[np.ndarray, "n size size 3"],
     regions: np.ndarray,
-    resolution: int,
     seed: int,
 ) -> RegionScores:
     labels = np.array(["" if r is None or r != r else str(r) for r in np.asarray(train_regions, dtype=object)])
     _check(len(labels) == len(train), "one region for each training patch", len(labels), len(train))
     labelled = labels != ""
-    classifier = MeanColourClassifier(resize_patches(train[labelled], resolution), labels[labelled], seed=seed)
+    # area averages keep the mean colour, so there is no need to resize thousands of training patches
+    classifier = MeanColourClassifier(train[labelled], labels[labelled], seed=seed)
     return score_regions(regions, classifier.predict(real))
 
 
