@@ -1,4 +1,4 @@
-"""One thread a process: tests start processes of their own, and two teams of threads on two cores wait for each other."""
+"""One thread a process: tests start processes, and two teams of threads on two cores wait for each other."""
 
 import os
 
