@@ -18,7 +18,7 @@ from g2m_cli.settings import RunSettings, learned
 from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
 
 if TYPE_CHECKING:
-    from g2m_eval import EvaluationSettings, ReportSection
+    from g2m_eval import EvaluationSettings, ReportSection, SmallExtractor
 
 
 def write_study_report(
@@ -49,7 +49,7 @@ def write_study_report(
     spots = load_test_spots(study.dataset)
     encoders = score_encoders(study.encoders / "model", spots)
     scores = score_generator(study, "gan", spots, settings.model, seed=settings.seed)
-    scores.extractor.save(study.root / "runs" / "extractor")
+    keep_extractor(scores.extractor, study)
     record = report_record(study, settings)
     metrics: dict[str, Any] = {
         "id": record["id"],
@@ -81,6 +81,14 @@ def write_study_report(
         provenance=record,
     )
     return target / "report.html"
+
+
+def keep_extractor(extractor: SmallExtractor, study: Study) -> None:
+    """Save the metrics' network under its name, which tells its weights: what is there already is the same."""
+    folder = study.root / "runs" / "extractors" / extractor.name.replace(" ", "-")
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        extractor.save(folder)
 
 
 def report_record(study: Study, settings: RunSettings[EvaluationSettings]) -> dict[str, Any]:
