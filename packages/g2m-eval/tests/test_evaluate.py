@@ -172,6 +172,8 @@ def test_warnings_name_few_pairs_and_the_extractor(evaluation):
     assert "Only 100 training pairs" in few
     assert "training pairs" not in many
     assert "not FID" in many
+    far = evaluation.metrics | {"frechet_train_vs_test": 1.0, "frechet_generated_vs_test": 8.2}
+    assert "8 times as far" in " ".join(generator_warnings(far, training_pairs=300_000))
 
 
 def test_arrays_that_do_not_belong_together_are_refused(study):

@@ -62,6 +62,12 @@ def generator_warnings(metrics: Mapping[str, Any], *, training_pairs: int) -> li
     if n < 2048:
         found.append(f"{n} generated patches: Fréchet distances of so few images are biased upward.")
     generated, shuffled = metrics["frechet_generated_vs_test"], metrics["frechet_shuffled_vs_test"]
+    apart = generated / max(metrics["frechet_train_vs_test"], 1e-9)
+    if apart > 3:
+        found.append(
+            f"Generated patches are {apart:.0f} times as far from the real test patches as real training patches are: "
+            f"whatever else they follow, nobody would take them for photographs of tissue."
+        )
     if generated >= 0.98 * shuffled:
         found.append(
             "Patches from permuted expression are as close to the real ones as those from the right expression. "
@@ -213,7 +219,7 @@ def _factor_section(name: str, evaluation: GeneratorEvaluation) -> ReportSection
     caption = (
         "Spearman’s ρ between the true factor at a spot and a statistic of its patch, measured by image "
         "processing, within one region of one section, averaged with weights n − 1. p: two-sided, permutations "
-        "within regions, for generated patches."
+        "within regions, for generated patches; neighbouring spots count as independent, so it is optimistic."
     )
     return ReportSection(
         title="Do generated patches follow the genes within a region?",

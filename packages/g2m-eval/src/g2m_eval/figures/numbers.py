@@ -128,7 +128,7 @@ def figure_factor_scatter(
         panels[0].set_ylabel(statistic_name.replace("_", " "))
         handles, names = panels[0].get_legend_handles_labels()
         if len(names) > 1:
-            legend = figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), markerscale=2)
+            legend = figure.legend(handles, names, loc="outside lower center", ncols=min(6, len(names)), markerscale=2)
             for handle in legend.legend_handles:
                 if handle is not None:
                     handle.set_alpha(1)
