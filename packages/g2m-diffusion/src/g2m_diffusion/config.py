@@ -136,6 +136,19 @@ class DiffusionSettings:
         _require(len(self.denoiser.channels) > 0, "denoiser.channels", "at least one level", "none")
         bad = [c for c in self.denoiser.channels if c % self.denoiser.norm_groups]
         _require(not bad, "denoiser.channels", f"multiples of norm_groups {self.denoiser.norm_groups}", bad)
+        attends = bool(self.denoiser.pretrained) or self.denoiser.attention_levels > 0
+        _require(
+            attends or (condition.kind == "projected" and condition.in_time_embedding),
+            "denoiser.attention_levels",
+            "at least 1 where the condition is not in the time embedding",
+            self.denoiser.attention_levels,
+        )
+        _require(
+            not attends or condition.kind == "padded" or condition.tokens > 0,
+            "condition.tokens",
+            "at least 1 to attend to",
+            condition.tokens,
+        )
         _require(self.sampling.steps > 0, "sampling.steps", "a positive number", self.sampling.steps)
         _require(len(self.sampling.guidance) > 0, "sampling.guidance", "at least one strength", "none")
 
@@ -226,9 +239,7 @@ _PAPER = DiffusionSettings(
 )
 
 _TINY = DiffusionSettings(
-    denoiser=DenoiserSettings(
-        channels=(48, 96, 128), layers=1, attention_levels=0, norm_groups=16, token_dim=128
-    ),
+    denoiser=DenoiserSettings(channels=(48, 96, 128), layers=1, attention_levels=0, norm_groups=16, token_dim=128),
     condition=ConditionSettings(tokens=1),
     optimizer=OptimizerSettings(lr=1e-3, warmup_images=2_000, decay_share=0.5),
     ema=EmaSettings(half_life_images=4_000.0),

@@ -26,13 +26,13 @@ def to_uint8(images: Float[Tensor, "n 3 h w"]) -> UInt8[Tensor, "n 3 h w"]:
 
 
 def resize(images: Float[Tensor, "n c h w"], width_px: int) -> Float[Tensor, "n c r r"]:
-    """Shrink by area or enlarge bilinearly; the same tensor where the size is right already."""
+    """Shrink by area or enlarge by cubic interpolation; the same tensor where the size is right already."""
     height, width = images.shape[2:]
     if height == width == width_px:
         return images
     if min(height, width) >= width_px:
         return functional.interpolate(images, size=(width_px, width_px), mode="area")
-    return functional.interpolate(images, size=(width_px, width_px), mode="bilinear", align_corners=False)
+    return functional.interpolate(images, size=(width_px, width_px), mode="bicubic", align_corners=False)
 
 
 def choose_view(keys: Int[Tensor, " n"], views: Views) -> Int[Tensor, " n"]:

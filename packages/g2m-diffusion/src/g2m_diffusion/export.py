@@ -1,0 +1,89 @@
+"""A trained model as a folder in diffusers' layout, complete or absent."""
+
+import dataclasses
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from g2m_diffusion.config import DiffusionSettings
+from g2m_diffusion.pipeline import ExpressionDiffusionPipeline
+
+SETTINGS, CARD = "settings.json", "README.md"
+
+
+def save_pipeline(
+    pipeline: ExpressionDiffusionPipeline,
+    directory: str | Path,
+    settings: DiffusionSettings,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a pipeline, what it was trained with and a model card; the folder appears complete or not at all.
+
+    Parameters
+    ----------
+    directory
+        Replaced if it is there.
+    settings
+        What the model was trained with, kept as settings.json.
+    provenance
+        Anything JSON can hold about where the weights come from.
+    """
+    target = Path(directory)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        pipeline.save_pretrained(temporary, safe_serialization=True)
+        record = {"settings": dataclasses.asdict(settings), "provenance": dict(provenance or {})}
+        (temporary / SETTINGS).write_text(json.dumps(record, indent=2, default=str) + "\n")
+        (temporary / CARD).write_text(_model_card(pipeline, settings, record["provenance"]))
+        temporary.chmod(0o755)
+        if target.exists():
+            discarded = temporary.with_name(temporary.name + ".old")
+            target.rename(discarded)
+            temporary.rename(target)
+            shutil.rmtree(discarded)
+        else:
+            temporary.rename(target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def _model_card(
+    pipeline: ExpressionDiffusionPipeline, settings: DiffusionSettings, provenance: Mapping[str, Any]
+) -> str:
+    parameters = sum(weight.numel() for weight in pipeline.unet.parameters())
+    lines = ["---", "library_name: diffusers"]
+    source = settings.denoiser.pretrained
+    if source:
+        # a fine-tuned model keeps its parent's licence
+        lines += [f"base_model: {source}"]
+        if "stable-diffusion-v1" in source:
+            lines += ["license: creativeml-openrail-m"]
+    where = f"latents of {settings.codes.autoencoder}" if settings.codes.autoencoder else "pixels"
+    revision = f" (revision {settings.denoiser.revision or 'newest at the time'})" if source else ""
+    lines += [
+        "tags: [histology, spatial-transcriptomics, diffusion]",
+        "---",
+        "",
+        "# Tissue from gene expression",
+        "",
+        f"Draws {pipeline.resolution} x {pipeline.resolution} px histology patches from "
+        f"{pipeline.condition_dim}-dimensional expression embeddings; target {settings.objective.target} in {where}; "
+        f"U-Net of {parameters / 1e6:.2f} M parameters, "
+        + (f"fine-tuned from {source}{revision}." if source else "trained from scratch."),
+        "It only understands embeddings of the expression encoder it was trained with. Not for diagnosis.",
+        "",
+        "```python",
+        "from g2m_diffusion import ExpressionDiffusionPipeline",
+        "",
+        'pipeline = ExpressionDiffusionPipeline.from_pretrained("this folder")',
+        "images = pipeline(embeddings, guidance_scale=[1, 3]).images  # (n, dim) -> for each strength, n images",
+        "```",
+    ]
+    if provenance:
+        lines += ["", "## Provenance", "", "```json", json.dumps(provenance, indent=2, default=str), "```"]
+    return "\n".join(lines) + "\n"
