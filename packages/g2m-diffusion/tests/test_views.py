@@ -18,8 +18,9 @@ def test_the_right_size_is_left_alone_and_enlarging_is_smooth():
     images = torch.randn(2, 3, 8, 8)
     assert resize(images, 8) is images
     ramp = torch.arange(8.0).expand(1, 3, 8, 8)
-    assert (resize(ramp, 16).diff(dim=3).abs() <= 0.5).all()
-    torch.testing.assert_close(resize(resize(ramp, 16), 8)[..., 1:-1], ramp[..., 1:-1])
+    larger = resize(ramp, 16)
+    assert (larger.diff(dim=3)[..., 3:-3] > 0.2).all()
+    torch.testing.assert_close(resize(larger, 8), ramp, atol=0.2, rtol=0)
 
 
 @pytest.mark.parametrize("views", ["one", "flips", "dihedral"])
