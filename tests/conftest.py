@@ -15,6 +15,11 @@ BRIEF = (
     "gan.stages.0.total_images=64",
     "gan.batch_size=8",
     "gan.micro_batch=8",
+    "tissue.total_images=64",
+    "tissue.batch_size=16",
+    "tissue.denoiser.channels=[16, 32]",
+    "tissue.sampling.steps=2",
+    "tissue.sampling.guidance=[1.0, 2.5]",
     "eval.extractor_steps=20",
 )
 BRIEFLY = ["--preset", "tiny", *(argument for setting in BRIEF for argument in ("--set", setting))]

@@ -9,7 +9,7 @@ from g2m_eval.errors import InputError
 from g2m_eval.evaluate import evaluate_generator
 from g2m_eval.morphology import STATISTICS, image_statistics
 from g2m_eval.report import plain_values
-from g2m_eval.sections import generator_sections, generator_tiles, generator_warnings
+from g2m_eval.sections import generator_sections, generator_tile, generator_tiles, generator_warnings, study_warnings
 
 
 class ByBrightness:
@@ -110,7 +110,7 @@ def test_a_generator_that_ignores_its_conditions_is_seen_to_do_so(study):
     )
     assert blind.metrics["region_accuracy"] < 0.75
     assert blind.metrics["factors"]["eosin"]["p"] > 0.01
-    assert "eosin" in " ".join(generator_warnings(blind.metrics, training_pairs=80))
+    assert "eosin" in " ".join(generator_warnings("GAN", blind.metrics))
 
 
 def test_a_factor_is_scored_only_where_it_is_drawn(study):
@@ -146,14 +146,19 @@ def test_without_truth_there_are_distances_and_correspondence_only(study):
     assert set(found.metrics["correspondence"]) == set(STATISTICS)
     assert not found.regions
     assert len(generator_tiles(found.metrics)) == 1
-    titles = [s.title for s in generator_sections("gan", found, test=study["test"], generated=study["generated"])]
+    titles = [
+        s.title for s in generator_sections("gan", found, label="GAN", test=study["test"], generated=study["generated"])
+    ]
     assert len(titles) == 2
+    assert all(title.startswith("GAN: ") for title in titles)
+    assert "Fréchet" in generator_tile("GAN", found.metrics).label
 
 
 def test_sections_say_extractor_and_number_in_their_captions(study, evaluation):
     sections = generator_sections(
         "gan",
         evaluation,
+        label="GAN",
         test=study["test"],
         generated=study["generated"],
         regions=study["truth"]["region"].tolist(),
@@ -166,14 +171,17 @@ def test_sections_say_extractor_and_number_in_their_captions(study, evaluation):
     assert names == ["gan-distances", "gan-by-region", "gan-confusion", "gan-factors"]
 
 
-def test_warnings_name_few_pairs_and_the_extractor(evaluation):
-    few = " ".join(generator_warnings(evaluation.metrics, training_pairs=100))
-    many = " ".join(generator_warnings(evaluation.metrics, training_pairs=300_000))
+def test_warnings_name_few_pairs_the_extractor_and_the_generator(evaluation):
+    few = " ".join(study_warnings([evaluation.metrics["extractor"]] * 2, training_pairs=100))
+    many = " ".join(study_warnings([evaluation.metrics["extractor"]], training_pairs=300_000))
     assert "Only 100 training pairs" in few
+    assert few.count("test-extractor coarse") == 1
     assert "training pairs" not in many
     assert "not FID" in many
     far = evaluation.metrics | {"frechet_train_vs_test": 1.0, "frechet_generated_vs_test": 8.2}
-    assert "8 times as far" in " ".join(generator_warnings(far, training_pairs=300_000))
+    warnings = generator_warnings("GAN", far)
+    assert "8 times as far" in " ".join(warnings)
+    assert all(warning.startswith("GAN: ") for warning in warnings)
 
 
 def test_arrays_that_do_not_belong_together_are_refused(study):

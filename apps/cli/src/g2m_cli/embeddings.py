@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,14 @@ if TYPE_CHECKING:
     from anndata import AnnData
 
 
-MINIMUM_SHARE = 0.95  # of a model's genes that a dataset must have
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """What generators are given for the pairs of a dataset."""
+
+    embedding: NDArray[np.float32]
+    """(pair, dim), a row a pair, in the dataset's order."""
+    null: NDArray[np.float32]
+    """(dim,): the embedding of an expression of zeros, which stands for no condition."""
 
 
 def embed(dataset_folder: Path, model_folder: Path, out: Path, *, allow_missing_genes: bool = False) -> Path:
@@ -45,13 +53,14 @@ def embed(dataset_folder: Path, model_folder: Path, out: Path, *, allow_missing_
     dataset = open_dataset(dataset_folder)
     model = ContrastiveModel.from_pretrained(model_folder)
     record = embeddings_record(dataset_folder, model_folder, allow_missing_genes=allow_missing_genes)
+    options: dict[str, Any] = {"minimum_share": 0.0} if allow_missing_genes else {}
     with complete_or_absent(out) as partial:
         embeddings = embed_pairs(
             model,
             dataset,
-            minimum_share=0.0 if allow_missing_genes else MINIMUM_SHARE,
             provenance={"provenance": _plain(record)},
             track=track,
+            **options,
         )
         embeddings.write_h5ad(partial)
     return out
@@ -85,6 +94,22 @@ def read_embeddings(path: Path) -> AnnData:
     if missing:
         raise InputError(f"{path}: lacks uns[{missing[0]!r}], so it is not an embeddings file of `g2m encoders embed`")
     return embeddings
+
+
+def read_conditions(path: Path, pairs: Iterable[str]) -> Conditions:
+    """Read the conditions of a dataset's pairs from an embeddings file.
+
+    Raises
+    ------
+    InputError
+        If it is no embeddings file, or some pairs have none.
+    """
+    embeddings = read_embeddings(path)
+    rows = rows_of(embeddings, pairs, path)
+    return Conditions(
+        embedding=np.asarray(embeddings.X, np.float32)[rows],
+        null=np.asarray(embeddings.uns["null_embedding"], np.float32),
+    )
 
 
 def rows_of(embeddings: AnnData, pairs: Iterable[str], path: Path) -> NDArray[np.int64]:

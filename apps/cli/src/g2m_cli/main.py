@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from g2m_cli.commands import data, demo, encoders, evaluate, gan, run
+from g2m_cli.commands import data, demo, diffusion, encoders, evaluate, gan, run
 from g2m_cli.console import say
 from g2m_cli.errors import is_user_error
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.add_typer(data.app, name="data")
 app.add_typer(encoders.app, name="encoders")
 app.add_typer(gan.app, name="gan")
+app.add_typer(diffusion.app, name="diffusion")
 app.add_typer(evaluate.app, name="eval")
 app.command(name="run")(run.run)
 app.command(name="demo")(demo.demo)

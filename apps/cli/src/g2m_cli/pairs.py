@@ -32,7 +32,15 @@ class TrainingPairs:
         Condition of every pair of the dataset, float32 (n, dim); given to generators as ``embedding``.
     expression
         Whether batches carry the pairs' ``expression``.
+
+    Attributes
+    ----------
+    moments
+        A frozen autoencoder's latents of these pairs, float16 (pair, view, channel, height, width), in their order;
+        once set, batches carry them in place of the ``patch``.
     """
+
+    moments: NDArray[np.float16] | None = None
 
     def __init__(
         self,
@@ -62,8 +70,11 @@ class TrainingPairs:
         batch: dict[str, Tensor] = {
             "key": torch.from_numpy(keys),
             "section": self.section[torch.from_numpy(rows)],
-            "patch": self.patches(rows),
         }
+        if self.moments is None:
+            batch["patch"] = self.patches(rows)
+        else:
+            batch["moments"] = torch.from_numpy(self.moments[indices]).to(self.device, non_blocking=True)
         if self.embedding is not None:
             batch["embedding"] = self.embedding[torch.from_numpy(rows).to(self.device)]
         if self.with_expression:

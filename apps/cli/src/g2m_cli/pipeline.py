@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from g2m_cli.artefacts import Artefacts
 from g2m_cli.console import say, track
 from g2m_cli.embeddings import embed, embeddings_record
 from g2m_cli.errors import InputError
 from g2m_cli.files import complete_or_absent, write_json
-from g2m_cli.generation import Request, generate, generated_record
-from g2m_cli.settings import RunSettings, resolve
-from g2m_cli.study import Study, Timed, dataset_id, embeddings_id, folder_id, read_seconds
-from g2m_cli.training import encoders_record, gan_record, train_encoders, train_gan
+from g2m_cli.generation import generate, generated_record
+from g2m_cli.stages.autoencoder import autoencoder_record, train_autoencoder
+from g2m_cli.stages.diffusion import diffusion_record, train_diffusion
+from g2m_cli.stages.encoders import encoders_record, train_encoders
+from g2m_cli.stages.gan import gan_record, train_gan
+from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
+from g2m_cli.study_settings import GAN, StudySettings, requests, resolve_study
+from g2m_cli.training import Launch
 
-REQUESTS = {
-    "gan": Request(),
-    "gan-shuffled": Request(shuffle_conditions=True),
-    "gan-figure": Request(seeds=tuple(range(6)), shared_noise=True, limit=10),
-}
+DEMO_SPOTS = 200  # drawn by diffusion, which takes a GAN's time many times over
 
 
 def run_study(
-    manifest: Path, out: Path, *, preset: str, seed: int, overrides: Sequence[str] = (), trackers: str = "tensorboard"
+    manifest: Path,
+    out: Path,
+    *,
+    preset: str,
+    seed: int,
+    generators: Sequence[str] | None = None,
+    spots: int | None = None,
+    overrides: Sequence[str] = (),
+    launch: Launch | None = None,
 ) -> Path:
     """Take a study from its manifest to a report.
 
@@ -40,10 +47,14 @@ def run_study(
         Row of every package's preset table.
     seed
         Seed of everything that is drawn.
+    generators
+        Of ``gan``, ``tissue``, ``sd``; by default those that belong to the preset.
+    spots
+        Diffusion models draw at most this many test spots, spread evenly; all by default.
     overrides
-        ``encoders.key=value``, ``gan.key=value``, ``eval.key=value``.
-    trackers
-        Where metrics go besides metrics.jsonl.
+        ``STAGE.key=value``, the stage one of ``encoders``, ``gan``, ``tissue``, ``sd``, ``vae``, ``eval``.
+    launch
+        Precision and trackers.
 
     Returns
     -------
@@ -55,60 +66,117 @@ def run_study(
         For what a user can get wrong in manifest, files or settings; settings are checked before any work.
     """
     from g2m_cli.reporting import report_id, report_record, write_study_report
-    from g2m_data import build_dataset, study_id
-    from g2m_encoders import PRESETS as ENCODERS
-    from g2m_eval import PRESETS as EVALUATIONS
-    from g2m_gan import PRESETS as GANS
 
-    by_stage = grouped(overrides, ("encoders", "gan", "eval"))
-    encoders: RunSettings[Any] = resolve(ENCODERS, preset, overrides=by_stage["encoders"], seed=seed)
-    gan: RunSettings[Any] = resolve(GANS, preset, overrides=by_stage["gan"], seed=seed)
-    evaluation = resolve(EVALUATIONS, preset, overrides=by_stage["eval"], seed=seed)
+    settings = resolve_study(preset, seed=seed, generators=generators, overrides=overrides)
     check_splits(manifest)
-    study, stages = Study(out), Stages(out)
-
-    def build() -> None:
-        build_dataset(manifest, study.dataset, track=track)
-
-    stages.once("data", study.dataset, study_id(manifest), dataset_id, build)
-
-    record = encoders_record(study.dataset, encoders)
-    stages.resumable(
-        "encoders",
-        study.encoders,
-        record,
-        lambda: train_encoders(study.dataset, study.encoders, encoders, trackers=trackers),
+    work = StudyRun(Study(out), settings, Artefacts(out), launch or Launch())
+    work.build(manifest)
+    work.train_encoders()
+    models: list[str] = []
+    for generator in settings.generators:
+        if settings.wants_autoencoder(generator):
+            work.train_autoencoder()
+        work.train_generator(generator)
+        models += work.draw(generator, None if generator == GAN else spots)
+    study, artefacts = work.study, work.artefacts
+    artefacts.once(
+        "report",
+        study.report,
+        report_record(study, models, settings.evaluation)["id"],
+        report_id,
+        lambda: write_study_report(study, models, settings.evaluation, seconds=artefacts.seconds),
     )
-    model = study.encoders / "model"
-
-    record = embeddings_record(study.dataset, model)
-    stages.once(
-        "embed", study.embeddings, record["id"], embeddings_id, lambda: embed(study.dataset, model, study.embeddings)
-    )
-
-    record = gan_record(study.dataset, study.embeddings, model, gan)
-    stages.resumable(
-        "gan",
-        study.gan,
-        record,
-        lambda: train_gan(study.dataset, study.embeddings, model, study.gan, gan, trackers=trackers),
-    )
-
-    generator = study.gan / "model"
-    for name, request in REQUESTS.items():
-        folder = study.generated(name)
-
-        def draw(request: Request = request, folder: Path = folder) -> None:
-            generate(generator, study.embeddings, folder, request)
-
-        record = generated_record(generator, study.embeddings, request)
-        stages.once(f"generate_{name}", folder, record["id"], folder_id, draw)
-
-    def report() -> None:
-        write_study_report(study, evaluation, seconds=stages.seconds)
-
-    stages.once("report", study.report, report_record(study, evaluation)["id"], report_id, report)
     return study.report / "report.html"
+
+
+class StudyRun:
+    """The stages of one study, each made unless it is there.
+
+    Parameters
+    ----------
+    study, settings
+        Where artefacts lie and what they are to be.
+    artefacts
+        Makes them.
+    launch
+        Precision and trackers of all training.
+    """
+
+    def __init__(self, study: Study, settings: StudySettings, artefacts: Artefacts, launch: Launch) -> None:
+        self.study, self.settings, self.artefacts, self.launch = study, settings, artefacts, launch
+
+    def build(self, manifest: Path) -> None:
+        """Pair expression and image."""
+        from g2m_data import build_dataset, study_id
+
+        dataset = self.study.dataset
+        self.artefacts.once(
+            "data", dataset, study_id(manifest), dataset_id, lambda: build_dataset(manifest, dataset, track=track)
+        )
+
+    def train_encoders(self) -> None:
+        """Train the encoders, and embed every pair."""
+        study, settings = self.study, self.settings.encoders
+        run = study.run("encoders")
+        self.artefacts.resumable(
+            "encoders",
+            run,
+            encoders_record(study.dataset, settings),
+            lambda: train_encoders(study.dataset, run, settings, launch=self.launch),
+        )
+        model, out = run / "model", study.embeddings
+        record = embeddings_record(study.dataset, model)
+        self.artefacts.once("embed", out, record["id"], embeddings_id, lambda: embed(study.dataset, model, out))
+
+    def train_autoencoder(self) -> None:
+        """Train the study's own autoencoder."""
+        study, settings = self.study, self.settings.autoencoder
+        run = study.run("vae")
+        self.artefacts.resumable(
+            "vae",
+            run,
+            autoencoder_record(study.dataset, settings),
+            lambda: train_autoencoder(study.dataset, run, settings, launch=self.launch),
+        )
+
+    def train_generator(self, generator: str) -> None:
+        """Train StyleGAN-G or a diffusion model."""
+        study, run, launch = self.study, self.study.run(generator), self.launch
+        if generator == GAN:
+            gan, encoder = self.settings.gan, study.run("encoders") / "model"
+            record = gan_record(study.dataset, study.embeddings, encoder, gan)
+            self.artefacts.resumable(
+                generator,
+                run,
+                record,
+                lambda: train_gan(study.dataset, study.embeddings, encoder, run, gan, launch=launch),
+            )
+            return
+        diffusion = self.settings.diffusion[generator]
+        vae = study.run("vae") / "model" if self.settings.wants_autoencoder(generator) else None
+        self.artefacts.resumable(
+            generator,
+            run,
+            diffusion_record(study.dataset, study.embeddings, diffusion, vae),
+            lambda: train_diffusion(study.dataset, study.embeddings, run, diffusion, autoencoder=vae, launch=launch),
+        )
+
+    def draw(self, generator: str, limit: int | None) -> list[str]:
+        """Draw what the report needs; give the names that the report scores."""
+        models = self.settings.models(generator)
+        for model, strength in models.items():
+            for name, request in requests(model, strength, limit).items():
+                folder, source = self.study.generated(name), self.study.run(generator) / "model"
+                record = generated_record(source, self.study.embeddings, request)
+                wanted = {folder: request}
+                self.artefacts.once(
+                    f"generate_{name}",
+                    folder,
+                    record["id"],
+                    folder_id,
+                    lambda source=source, wanted=wanted: generate(source, self.study.embeddings, wanted),  # type: ignore[misc]
+                )
+        return list(models)
 
 
 def check_splits(manifest: Path) -> None:
@@ -129,74 +197,6 @@ def check_splits(manifest: Path) -> None:
             )
 
 
-def grouped(overrides: Sequence[str], stages: Sequence[str]) -> dict[str, list[str]]:
-    """Sort ``stage.key=value`` by stage.
-
-    Raises
-    ------
-    InputError
-        For an override of no stage.
-    """
-    by_stage: dict[str, list[str]] = {stage: [] for stage in stages}
-    for override in overrides:
-        stage, _, rest = override.partition(".")
-        if stage not in by_stage:
-            raise InputError(f"--set {override}: expected STAGE.key=value with STAGE one of {', '.join(stages)}")
-        by_stage[stage].append(rest)
-    return by_stage
-
-
-class Stages:
-    """Does each stage once, keeps the time each took, and never deletes what it replaces.
-
-    Parameters
-    ----------
-    root
-        The study's folder.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        root.mkdir(parents=True, exist_ok=True)
-        self._file = root / "seconds.json"
-        self.seconds: dict[str, float] = read_seconds(self._file)
-
-    def once(
-        self, name: str, target: Path, wanted: str, found: Callable[[Path], str | None], make: Callable[[], object]
-    ) -> None:
-        """Make an artefact unless the one that is wanted is there."""
-        if target.exists() and found(target) == wanted:
-            say(f"{name}: unchanged, kept")
-            return
-        self.set_aside(target)
-        with self.timed(name):
-            make()
-
-    def resumable(self, name: str, run: Path, record: Mapping[str, Any], train: Callable[[], object]) -> None:
-        """Train, or go on training, unless the folder holds another run, which is then set aside."""
-        if folder_id(run) == record["id"] and (run / "model").is_dir():
-            say(f"{name}: unchanged, kept")
-            return
-        if folder_id(run) != record["id"]:
-            self.set_aside(run)
-        with self.timed(name):
-            train()
-
-    def set_aside(self, target: Path) -> None:
-        """Move an artefact that no longer fits to ``superseded/``."""
-        if not target.exists():
-            return
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        place = self.root / "superseded" / f"{stamp}-{target.name}"
-        place.parent.mkdir(exist_ok=True)
-        target.rename(place)
-        say(f"{target}: inputs or settings have changed; the old one is now {place}")
-
-    def timed(self, name: str) -> Timed:
-        """Time a block and keep its seconds, also for a later run that skips it."""
-        return Timed(name, self.seconds, self._file)
-
-
 def run_demo(directory: Path, *, seed: int, preset: str = "tiny", size: str = "demo") -> Path:
     """Simulate a study and run it; give the report page.
 
@@ -207,7 +207,7 @@ def run_demo(directory: Path, *, seed: int, preset: str = "tiny", size: str = "d
     """
     from g2m_data import simulate_study
 
-    phantom, stages = directory / "phantom", Stages(directory)
+    phantom, artefacts = directory / "phantom", Artefacts(directory)
     wanted = {"preset": size, "seed": seed}
     kept = phantom / "simulation.json"
     if phantom.exists():
@@ -215,7 +215,7 @@ def run_demo(directory: Path, *, seed: int, preset: str = "tiny", size: str = "d
             raise InputError(f"{phantom} is another phantom ({kept.read_text()}); name another folder")
         say("simulate: unchanged, kept")
     else:
-        with stages.timed("simulate"), complete_or_absent(phantom) as partial:
+        with artefacts.timed("simulate"), complete_or_absent(phantom) as partial:
             simulate_study(partial, preset=size, seed=seed, workers=2, track=track)
             write_json(partial / kept.name, wanted)
-    return run_study(phantom / "study.toml", directory, preset=preset, seed=seed)
+    return run_study(phantom / "study.toml", directory, preset=preset, seed=seed, spots=DEMO_SPOTS)

@@ -11,7 +11,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("g2m-data", "g2m-encoders", "g2m-gan", "g2m-eval", "g2m-cli", "torch", "numpy", "anndata")
+_PACKAGES = (
+    "g2m-data", "g2m-encoders", "g2m-gan", "g2m-diffusion", "g2m-eval", "g2m-cli",
+    "torch", "diffusers", "numpy", "anndata",
+)  # fmt: skip
 FILE = "provenance.json"
 
 

@@ -4,25 +4,42 @@ from __future__ import annotations
 
 import json
 import resource
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from g2m_cli.console import say
+from g2m_cli.errors import InputError
 from g2m_cli.generation import read_generated
+from g2m_cli.metrics_log import FILE as METRICS
 from g2m_cli.metrics_log import read_metrics
 from g2m_cli.provenance import provenance, read_provenance
-from g2m_cli.scoring import TestSpots, describe_dataset, load_test_spots, score_encoders, score_generator
+from g2m_cli.scoring import (
+    TestSpots,
+    describe_dataset,
+    load_test_spots,
+    score_encoders,
+    score_generator,
+    train_judge,
+)
 from g2m_cli.settings import RunSettings, learned
 from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
 
 if TYPE_CHECKING:
-    from g2m_eval import EvaluationSettings, ReportSection, SmallExtractor
+    from g2m_eval import EvaluationSettings, ReportFigure, ReportSection, SmallExtractor
+
+_COMPANIONS = ("-shuffled", "-figure")  # of every generator's images: from permuted conditions, and for Figure 2
 
 
 def write_study_report(
-    study: Study, settings: RunSettings[EvaluationSettings], *, seconds: Mapping[str, float], out: Path | None = None
+    study: Study,
+    models: Sequence[str],
+    settings: RunSettings[EvaluationSettings],
+    *,
+    seconds: Mapping[str, float],
+    out: Path | None = None,
 ) -> Path:
     """Score a study's artefacts and write report.html, metrics.json and figures.
 
@@ -30,6 +47,8 @@ def write_study_report(
     ----------
     study
         Whose artefacts.
+    models
+        Names below ``generated/`` to score, in the order to show: ``gan``, ``tissue-w1``.
     settings
         How to score; the seed is that of the metrics' own network and of permutations.
     seconds
@@ -42,45 +61,135 @@ def write_study_report(
     The report page.
     """
     from g2m_data import open_dataset
-    from g2m_eval import generator_sections, generator_tiles, generator_warnings, write_report
+    from g2m_eval import (
+        comparison_section,
+        generator_sections,
+        generator_tile,
+        generator_tiles,
+        generator_warnings,
+        study_warnings,
+        write_report,
+    )
 
     target = out or study.report
     dataset = open_dataset(study.dataset)
     spots = load_test_spots(study.dataset)
-    encoders = score_encoders(study.encoders / "model", spots)
-    scores = score_generator(study, "gan", spots, settings.model, seed=settings.seed)
-    keep_extractor(scores.extractor, study)
-    record = report_record(study, settings)
+    encoders = score_encoders(study.run("encoders") / "model", spots)
+    resolution = min(image_side(study.generated(name)) for name in models)
+    judge = train_judge(study.dataset, resolution, settings.model, seed=settings.seed)
+    keep_extractor(judge.extractor, study)
+    scores = {name: score_generator(study, name, spots, judge, settings.model, seed=settings.seed) for name in models}
+    record = report_record(study, models, settings)
     metrics: dict[str, Any] = {
         "id": record["id"],
         "dataset": describe_dataset(dataset),
         "encoders": encoders,
-        "models": {"gan": scores.evaluation.metrics},
+        "models": {name: score.metrics for name, score in scores.items()},
         "seconds": dict(seconds),
         "peak_rss_gib": round(peak_gib(), 3),
         "seed": settings.seed,
     }
     training_pairs = int((dataset.obs["split"] == "train").sum())
-    regions = None if spots.truth is None else spots.truth["region"].astype(str).tolist()
+    labelled = {label_of(name): score.metrics for name, score in scores.items()}
+    tiles = [generator_tile(label, entry) for label, entry in labelled.items()]
+    if len(models) == 1:
+        tiles = generator_tiles(scores[models[0]].metrics)
     sections = [
-        what_was_drawn(study, spots),
-        *generator_sections(
-            "gan", scores.evaluation, test=spots.patches, generated=first_of_each(scores.generated, len(spots.patches)),
-            regions=regions, seed=settings.seed,
+        comparison_section(labelled),
+        what_was_drawn(study, models, spots),
+        *(
+            section
+            for name, score in scores.items()
+            for section in generator_sections(
+                file_name(name),
+                score.evaluation,
+                label=label_of(name),
+                test=score.spots.patches,
+                generated=score.generated,
+                regions=score.spots.regions,
+                seed=settings.seed,
+            )
         ),
-        how_it_was_trained(study, encoders),
-    ]  # fmt: skip
+        how_it_was_trained(study, models, encoders),
+    ]
     write_report(
         target,
         title=f"Genes to morphology: {dataset.manifest['study']}",
-        lead=f"{training_pairs:,} training pairs, {len(spots.patches):,} test spots, {len(dataset.genes):,} genes",
+        lead=f"{training_pairs:,} training pairs, {len(spots):,} test spots, {len(dataset.genes):,} genes",
         metrics=metrics,
         sections=sections,
-        summary=[*generator_tiles(scores.evaluation.metrics), encoder_tile(encoders)],
-        warnings=generator_warnings(scores.evaluation.metrics, training_pairs=training_pairs),
+        summary=[*tiles, encoder_tile(encoders)],
+        warnings=[
+            *study_warnings([judge.extractor.name], training_pairs=training_pairs),
+            *(warning for label, entry in labelled.items() for warning in generator_warnings(label, entry)),
+        ],
         provenance=record,
     )
     return target / "report.html"
+
+
+def drawn_models(study: Study) -> list[str]:
+    """Find the names below ``generated/`` that a report can be made of.
+
+    Each needs ``<name>-shuffled`` and ``<name>-figure`` beside it, and its model and the embeddings as they are now: of
+    what is left out, the reason is told.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    from g2m_cli.study_settings import GENERATORS
+
+    names = []
+    for folder in sorted(study.generated("").glob("*/")):
+        if family_of(folder.name) not in GENERATORS or folder.name.endswith(_COMPANIONS):
+            continue
+        absent = [name for name in _with_companions(folder.name) if read_provenance(study.generated(name)) is None]
+        parents = (read_provenance(folder) or {}).get("parents", {})
+        now = {
+            "model": folder_id(study.run(family_of(folder.name))),
+            "embeddings": embeddings_id(study.embeddings),
+        }
+        if absent:
+            say(f"{folder}: left out of the report, {absent[0]} is missing")
+        elif parents != now:
+            say(f"{folder}: left out of the report, it was drawn by another model or from other embeddings")
+        else:
+            names.append(folder.name)
+    if not names:
+        raise InputError(f"{study.generated('')}: no images of the study's models; `g2m run` draws them")
+    return sorted(names, key=lambda name: GENERATORS.index(family_of(name)))
+
+
+def family_of(name: str) -> str:
+    """Give the run that drew: ``tissue`` of ``tissue-w1``."""
+    return name.rpartition("-w")[0] or name
+
+
+def label_of(name: str) -> str:
+    """Name a generator to a reader: ``StyleGAN-G``, ``tissue (w = 1)``."""
+    family, separator, strength = name.rpartition("-w")
+    if separator:
+        return f"{family} (w = {strength})"
+    return "StyleGAN-G" if name == "gan" else name
+
+
+def file_name(name: str) -> str:
+    """Make a name fit for a figure's file: ``sd-w7.5`` has a dot too many."""
+    return name.replace(".", "_")
+
+
+def image_side(folder: Path) -> int:
+    """Give the side of generated images in pixels without reading them."""
+    import zarr
+
+    images: Any = zarr.open_array(folder / "images.zarr", mode="r")
+    return int(images.shape[1])
+
+
+def _with_companions(name: str) -> tuple[str, ...]:
+    return (name, *(name + companion for companion in _COMPANIONS))
 
 
 def keep_extractor(extractor: SmallExtractor, study: Study) -> None:
@@ -91,13 +200,17 @@ def keep_extractor(extractor: SmallExtractor, study: Study) -> None:
         extractor.save(folder)
 
 
-def report_record(study: Study, settings: RunSettings[EvaluationSettings]) -> dict[str, Any]:
+def report_record(study: Study, models: Sequence[str], settings: RunSettings[EvaluationSettings]) -> dict[str, Any]:
     """Describe the report that these artefacts and settings give."""
     parents = {
         "dataset": dataset_id(study.dataset),
-        "encoders": folder_id(study.encoders),
+        "encoders": folder_id(study.run("encoders")),
         "embeddings": embeddings_id(study.embeddings),
-        **{f"generated/{folder.name}": folder_id(folder) for folder in sorted(study.generated("").iterdir())},
+        **{
+            f"generated/{name}": folder_id(study.generated(name))
+            for model in models
+            for name in _with_companions(model)
+        },
     }
     return provenance("report", learned(settings), parents)
 
@@ -122,48 +235,53 @@ def encoder_tile(encoders: Mapping[str, float]) -> Any:
     )
 
 
-def what_was_drawn(study: Study, spots: TestSpots) -> ReportSection:
-    """Show the paper's Figure 2: real patch, then generated ones, a row a spot, a column a noise vector."""
-    import pandas as pd
+def what_was_drawn(study: Study, models: Sequence[str], spots: TestSpots) -> ReportSection:
+    """Show the paper's Figure 2 for each generator: real patch, then generated ones, a row a spot, a column a noise."""
+    from g2m_eval import ReportSection
 
-    from g2m_eval import ReportFigure, ReportSection, figure_generated
+    return ReportSection(title="What the genes drew", figures=[figure_of_spots(study, name, spots) for name in models])
 
-    images, index, _ = read_generated(study.generated("gan-figure"))
+
+def figure_of_spots(study: Study, name: str, spots: TestSpots) -> ReportFigure:
+    """Draw one generator's Figure 2."""
+    from g2m_eval import ReportFigure, figure_generated
+
+    folder = study.generated(f"{name}-figure")
+    images, index, _ = read_generated(folder)
     noises = index["seed"].nunique()
-    rows = spots.dataset.obs.index.get_indexer(pd.Index(index["spot"])[::noises])
-    regions = None if spots.truth is None else spots.truth["region"].to_numpy().astype(str)
-    labels = [spots.samples[row] + ("" if regions is None else f"\n{regions[row]}") for row in rows]
-    if regions is not None:
-        order = np.argsort(regions[rows], kind="stable")
-        rows, labels = rows[order], [labels[place] for place in order]
+    rows = spots.find(index["spot"].iloc[::noises], folder)
+    labels = list(spots.samples[rows])
+    if spots.regions is not None:
+        regions = np.asarray(spots.regions)[rows]
+        order = np.argsort(regions, kind="stable")
+        rows, labels = rows[order], [f"{labels[place]}\n{regions[place]}" for place in order]
         images = images.reshape(-1, noises, *images.shape[1:])[order].reshape(images.shape)
-    patch_um = next(
-        float(entry["patch_um"]) for entry in spots.dataset.manifest["samples"].values() if entry["split"] == "test"
-    )
     figure = figure_generated(
-        spots.patches[rows], images.reshape(len(rows), noises, *images.shape[1:]), labels, patch_um=patch_um
+        spots.patches[rows],
+        images.reshape(len(rows), noises, *images.shape[1:]),
+        labels,
+        patch_um=spots.patch_um[0],
     )
     caption = (
-        f"Rows: {len(rows)} spots of test sections, never seen in training. Left, the real patch; then patches drawn "
-        f"from the spot's expression by StyleGAN-G with {noises} noise vectors, the same in every row (the paper's "
-        "Figure 2)."
+        f"{label_of(name)}. Rows: {len(rows)} spots of test sections, never seen in training. Left, the real patch; "
+        f"then patches drawn from the spot's expression with {noises} noise vectors, the same in every row (the "
+        "paper's Figure 2)."
     )
-    return ReportSection(
-        title="What the genes drew", figures=[ReportFigure(name="generated", figure=figure, caption=caption)]
-    )
+    return ReportFigure(name=f"generated-{file_name(name)}", figure=figure, caption=caption)
 
 
-def how_it_was_trained(study: Study, encoders: Mapping[str, float]) -> ReportSection:
-    """Show both training runs' curves."""
+def how_it_was_trained(study: Study, models: Sequence[str], encoders: Mapping[str, float]) -> ReportSection:
+    """Show the curves of every run behind the report."""
     from g2m_eval import ReportFigure, ReportSection, figure_training
 
     figures = []
-    for name, folder in (("encoders", study.encoders), ("gan", study.gan)):
+    for name in runs_behind(study, models):
+        folder = study.run(name)
         rows = [row for row in read_metrics(folder) if "images_per_second" in row]
         record = read_provenance(folder) or {}
         figures.append(
             ReportFigure(
-                name=f"training-{name}",
+                name=f"training-{file_name(name)}",
                 figure=figure_training(rows),
                 caption=f"Training of {name} (run {record.get('id')}), by images seen.",
             )
@@ -175,9 +293,14 @@ def how_it_was_trained(study: Study, encoders: Mapping[str, float]) -> ReportSec
     return ReportSection(title="How it was trained", text=text, figures=figures)
 
 
-def first_of_each(generated: np.ndarray[Any, np.dtype[np.uint8]], spots: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Give one generated patch a spot."""
-    return generated[:: len(generated) // spots]
+def runs_behind(study: Study, models: Sequence[str]) -> list[str]:
+    """Name the runs that led to these models: encoders, the autoencoder if one was used, generators."""
+    families = list(dict.fromkeys(family_of(name) for name in models))
+    parents = [(read_provenance(study.run(family)) or {}).get("parents", {}) for family in families]
+    autoencoder = folder_id(study.run("vae"))
+    used = autoencoder is not None and any(parent.get("autoencoder") == autoencoder for parent in parents)
+    names = ["encoders", *(["vae"] if used else []), *families]
+    return [name for name in names if (study.run(name) / METRICS).is_file()]
 
 
 def peak_gib() -> float:

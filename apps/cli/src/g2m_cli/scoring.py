@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from g2m_cli.console import say, track
+from g2m_cli.errors import InputError
 from g2m_cli.generation import read_generated
 from g2m_cli.study import Study
 
@@ -28,13 +29,55 @@ class TestSpots:
     """Test spots with their real patches and, on a phantom, their truth (rows aligned)."""
 
     dataset: PairedDataset
+    """All test sections."""
+    obs: pd.DataFrame
     patches: NDArray[np.uint8]
     truth: pd.DataFrame | None
+
+    def __len__(self) -> int:
+        return len(self.obs)
 
     @property
     def samples(self) -> NDArray[np.str_]:
         """Section of each spot."""
-        return self.dataset.obs["sample"].to_numpy().astype(str)
+        return self.obs["sample"].to_numpy().astype(str)
+
+    @property
+    def regions(self) -> list[str] | None:
+        """Region of each spot, where it is known."""
+        return None if self.truth is None else self.truth["region"].astype(str).tolist()
+
+    @property
+    def patch_um(self) -> list[float]:
+        """Width of the patches of each test section."""
+        entries = self.dataset.manifest["samples"].values()
+        return [float(entry["patch_um"]) for entry in entries if entry["split"] == "test"]
+
+    def find(self, names: pd.Series[str], source: Path) -> NDArray[np.int64]:
+        """Give the row of each named spot.
+
+        Raises
+        ------
+        InputError
+            If one is no test spot.
+        """
+        import pandas as pd
+
+        rows = self.obs.index.get_indexer(pd.Index(names))
+        if (rows < 0).any():
+            raise InputError(f"{source}: spot {names.iloc[int(np.argmax(rows < 0))]} is no test spot of this dataset")
+        return np.asarray(rows, np.int64)
+
+    def only(self, rows: NDArray[np.int64]) -> TestSpots:
+        """Give some of the spots."""
+        if len(rows) == len(self) and (rows == np.arange(len(self))).all():
+            return self
+        return TestSpots(
+            dataset=self.dataset,
+            obs=self.obs.iloc[rows],
+            patches=self.patches[rows],
+            truth=None if self.truth is None else self.truth.iloc[rows],
+        )
 
 
 def load_test_spots(dataset_folder: Path) -> TestSpots:
@@ -42,7 +85,7 @@ def load_test_spots(dataset_folder: Path) -> TestSpots:
     from g2m_data import open_dataset
 
     dataset = open_dataset(dataset_folder, split="test")
-    return TestSpots(dataset=dataset, patches=dataset.patches(slice(None)), truth=dataset.truth())
+    return TestSpots(dataset=dataset, obs=dataset.obs, patches=dataset.patches(slice(None)), truth=dataset.truth())
 
 
 def describe_dataset(dataset: PairedDataset) -> dict[str, Any]:
@@ -81,55 +124,92 @@ def score_encoders(model_folder: Path, spots: TestSpots) -> dict[str, float]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class GeneratorScores:
-    """A generator's evaluation, and the images it was made on."""
+class Judge:
+    """What every generator of a report is scored by: one network, trained on one draw of real training patches."""
 
-    evaluation: GeneratorEvaluation
-    generated: NDArray[np.uint8]
     extractor: SmallExtractor
+    patches: NDArray[np.uint8]
+    """Of training sections."""
+    regions: NDArray[np.object_] | None
+    """Region of each, None where it is mixed; on a phantom."""
 
 
-def score_generator(
-    study: Study, name: str, spots: TestSpots, settings: EvaluationSettings, *, seed: int
-) -> GeneratorScores:
-    """Score the images of ``generated/<name>`` and ``generated/<name>-shuffled`` against the real test patches.
+def train_judge(dataset_folder: Path, resolution: int, settings: EvaluationSettings, *, seed: int) -> Judge:
+    """Train the metrics' own network, on real training patches alone.
 
-    The metrics' own network is trained here, on real training patches alone, and saved beside the artefacts.
+    Parameters
+    ----------
+    dataset_folder
+        The paired dataset.
+    resolution
+        Pixels along the side of what the network sees: the smallest generated images'.
+    settings
+        Steps, and patches to draw.
+    seed
+        Of the draw and of the network.
     """
-    import pandas as pd
-
     from g2m_data import open_dataset
-    from g2m_eval import evaluate_generator, train_extractor
+    from g2m_eval import train_extractor
 
-    generated, index, _ = read_generated(study.generated(name))
-    shuffled, _, _ = read_generated(study.generated(f"{name}-shuffled"))
-    owner = spots.dataset.obs.index.get_indexer(pd.Index(index["spot"]))
-    train = open_dataset(study.dataset, split="train")
+    train = open_dataset(dataset_folder, split="train")
     rows, regions = training_patches(train, settings.train_patches, seed)
     patches = train.patches(rows)
     extractor = train_extractor(
-        patches, regions, resolution=generated.shape[1], seed=seed, steps=settings.extractor_steps, track=track
+        patches, regions, resolution=resolution, seed=seed, steps=settings.extractor_steps, track=track
     )
     say(f"metrics use {extractor.name}")
+    return Judge(extractor=extractor, patches=patches, regions=regions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorScores:
+    """A generator's evaluation, and one image for each of the spots that it was made on."""
+
+    evaluation: GeneratorEvaluation
+    spots: TestSpots
+    generated: NDArray[np.uint8]
+    metrics: dict[str, Any]
+    """The entry ``models.<name>``."""
+
+
+def score_generator(
+    study: Study, name: str, spots: TestSpots, judge: Judge, settings: EvaluationSettings, *, seed: int
+) -> GeneratorScores:
+    """Score the images of ``generated/<name>`` and ``generated/<name>-shuffled`` against the real test patches.
+
+    Only spots that were drawn count, on both sides.
+    """
+    from g2m_eval import evaluate_generator
+
+    generated, index, record = read_generated(study.generated(name))
+    shuffled, _, _ = read_generated(study.generated(f"{name}-shuffled"))
+    rows, first, owner = np.unique(
+        spots.find(index["spot"], study.generated(name)), return_index=True, return_inverse=True
+    )
+    drawn = spots.only(rows)
     evaluation = evaluate_generator(
-        extractor=extractor,
-        train=patches,
-        test=spots.patches,
+        extractor=judge.extractor,
+        train=judge.patches,
+        test=drawn.patches,
         generated=generated,
         shuffled=shuffled,
-        patch_um=[
-            float(row["patch_um"]) for row in spots.dataset.manifest["samples"].values() if row["split"] == "test"
-        ],
-        samples=spots.samples,
+        patch_um=drawn.patch_um,
+        samples=drawn.samples,
         spots=owner,
-        train_regions=regions,
-        truth=spots.truth,
+        train_regions=judge.regions,
+        truth=drawn.truth,
         factors=spots.dataset.truth_factors(),
         permutations=settings.permutations,
         kernel_subsets=settings.kernel_subsets,
         seed=seed,
     )
-    return GeneratorScores(evaluation=evaluation, generated=generated, extractor=extractor)
+    timing = record.get("timing", {})  # of images drawn by an older version it is not known
+    return GeneratorScores(
+        evaluation=evaluation,
+        spots=drawn,
+        generated=generated[first],
+        metrics=evaluation.metrics | {"seconds_per_1000_images": timing.get("seconds_per_1000_images")},
+    )
 
 
 def training_patches(

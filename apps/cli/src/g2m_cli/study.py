@@ -24,24 +24,18 @@ class Study:
         return self.root / "dataset"
 
     @property
-    def encoders(self) -> Path:
-        """The encoders' run."""
-        return self.root / "runs" / "encoders"
-
-    @property
     def embeddings(self) -> Path:
         """The conditions."""
         return self.root / "embeddings.h5ad"
 
     @property
-    def gan(self) -> Path:
-        """The generator's run."""
-        return self.root / "runs" / "gan"
-
-    @property
     def report(self) -> Path:
         """The report."""
         return self.root / "report"
+
+    def run(self, name: str) -> Path:
+        """A training run: ``encoders``, ``vae``, or a generator's."""
+        return self.root / "runs" / name
 
     def generated(self, name: str) -> Path:
         """Generated images of one kind."""

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from g2m_eval.comparison import compare_generators, comparison_section
     from g2m_eval.config import PRESETS, EvaluationSettings
     from g2m_eval.correspondence import same_spot_correspondence
     from g2m_eval.errors import InputError
@@ -29,7 +30,13 @@ if TYPE_CHECKING:
     from g2m_eval.report import ReportFigure, ReportSection, ReportTable, SummaryTile, write_report
     from g2m_eval.resize import resize_patches
     from g2m_eval.retrieval import Retrieval, retrieval_at_k
-    from g2m_eval.sections import generator_sections, generator_tiles, generator_warnings
+    from g2m_eval.sections import (
+        generator_sections,
+        generator_tile,
+        generator_tiles,
+        generator_warnings,
+        study_warnings,
+    )
     from g2m_eval.training import train_extractor
 
 # Names are looked up at first use, so that importing this package costs neither torch nor matplotlib.
@@ -53,6 +60,8 @@ _HOME = {
     "SummaryTile": "report",
     "WithinRegion": "factors",
     "same_spot_correspondence": "correspondence",
+    "compare_generators": "comparison",
+    "comparison_section": "comparison",
     "evaluate_generator": "evaluate",
     "figure_by_region": "figures",
     "figure_confusion": "figures",
@@ -64,6 +73,7 @@ _HOME = {
     "figure_training": "figures",
     "frechet_distance": "frechet",
     "generator_sections": "sections",
+    "generator_tile": "sections",
     "generator_tiles": "sections",
     "generator_warnings": "sections",
     "image_statistics": "morphology",
@@ -71,6 +81,7 @@ _HOME = {
     "resize_patches": "resize",
     "retrieval_at_k": "retrieval",
     "save_figure": "figures",
+    "study_warnings": "sections",
     "score_regions": "regions",
     "train_extractor": "training",
     "within_region_correlation": "factors",
@@ -95,6 +106,8 @@ __all__ = [
     "SmallExtractor",
     "SummaryTile",
     "WithinRegion",
+    "compare_generators",
+    "comparison_section",
     "evaluate_generator",
     "figure_by_region",
     "figure_confusion",
@@ -106,6 +119,7 @@ __all__ = [
     "figure_training",
     "frechet_distance",
     "generator_sections",
+    "generator_tile",
     "generator_tiles",
     "generator_warnings",
     "image_statistics",
@@ -115,6 +129,7 @@ __all__ = [
     "same_spot_correspondence",
     "save_figure",
     "score_regions",
+    "study_warnings",
     "train_extractor",
     "within_region_correlation",
     "write_report",

@@ -44,10 +44,14 @@ class ReportFigure:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportTable:
-    """A table; its caption says what was compared, with which extractor, on how many images."""
+    """A table; its caption says what was compared, with which extractor, on how many images.
+
+    One with a ``name`` (letters, digits, - and _) is also written as that file, ``.csv``.
+    """
 
     table: pd.DataFrame
     caption: str
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +76,7 @@ def write_report(
     lead: str = "",
     dpi: int = 160,
 ) -> None:
-    """Write ``report.html``, ``metrics.json`` and ``figures/*.png``; an older report there is replaced at once.
+    """Write ``report.html``, ``metrics.json``, ``figures/*.png`` and named tables; an older report is replaced at once.
 
     Parameters
     ----------
@@ -90,12 +94,14 @@ def write_report(
     Raises
     ------
     InputError
-        The directory holds something else, or two figures share a name.
+        The directory holds something else, or two figures or tables share a name.
     """
     directory = Path(directory)
     _check_replaceable(directory)
     figures = [figure for section in sections for figure in section.figures]
-    _check_names([figure.name for figure in figures])
+    tables = [table for section in sections for table in section.tables if table.name]
+    _check_names([figure.name for figure in figures], "figure")
+    _check_names([table.name for table in tables], "table")
     directory.parent.mkdir(parents=True, exist_ok=True)
     building = Path(mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
     try:
@@ -103,6 +109,8 @@ def write_report(
         (building / "figures").mkdir()
         for name, image in images.items():
             (building / "figures" / f"{name}.png").write_bytes(image)
+        for table in tables:
+            table.table.to_csv(building / f"{table.name}.csv", index=False)
         plain = plain_values(metrics)
         text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
         (building / "metrics.json").write_text(text + "\n", encoding="utf-8")
@@ -213,13 +221,13 @@ def _check_replaceable(directory: Path) -> None:
         raise InputError(f"{directory} holds other files than a report: give an empty or a new folder")
 
 
-def _check_names(names: Sequence[str]) -> None:
+def _check_names(names: Sequence[str], kind: str) -> None:
     for name in names:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-            raise InputError(f"figure name {name!r} cannot be a file name: use letters, digits, - and _")
+            raise InputError(f"{kind} name {name!r} cannot be a file name: use letters, digits, - and _")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InputError(f"two figures are called {twice[0]!r}: give each its own name")
+        raise InputError(f"two {kind}s are called {twice[0]!r}: give each its own name")
 
 
 def _swap_in(building: Path, directory: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
 
+from g2m_eval.comparison import count_followed, follows
 from g2m_eval.evaluate import PURITY, GeneratorEvaluation
 from g2m_eval.figures import figure_by_region, figure_confusion, figure_distances, figure_factors
 from g2m_eval.report import ReportFigure, ReportSection, ReportTable, SummaryTile
@@ -40,18 +41,39 @@ def generator_tiles(metrics: Mapping[str, Any]) -> list[SummaryTile]:
         tiles.append(
             SummaryTile(
                 label="Factors that generated patches follow",
-                value=f"{sum(_follows(f) for f in factors.values())} of {len(factors)}",
+                value=f"{count_followed(factors)} of {len(factors)}",
                 note="within regions, sign as in real patches, p < 0.01",
             )
         )
     return tiles
 
 
-def generator_warnings(metrics: Mapping[str, Any], *, training_pairs: int) -> list[str]:
-    """Plain sentences about what these numbers do not show."""
-    n = metrics["n"]["generated"]
+def generator_tile(label: str, metrics: Mapping[str, Any]) -> SummaryTile:
+    """One generator's headline among several: its regions, or its distance where no truth is known."""
+    distance = (
+        f"Fréchet distance {metrics['frechet_generated_vs_test']:.3g}, "
+        f"real training patches {metrics['frechet_train_vs_test']:.3g}"
+    )
+    if "region_accuracy" not in metrics:
+        return SummaryTile(
+            label=f"{label}: Fréchet distance to real test patches",
+            value=f"{metrics['frechet_generated_vs_test']:.3g}",
+            note=f"real training patches {metrics['frechet_train_vs_test']:.3g}; not Inception",
+        )
+    factors = metrics.get("factors", {})
+    followed = f"; factors followed {count_followed(factors)} of {len(factors)}" if factors else ""
+    return SummaryTile(
+        label=f"{label}: patches of the right region",
+        value=f"{100 * metrics['region_accuracy']:.0f} %",
+        note=f"real patches {100 * metrics['region_accuracy_real']:.0f} %; {distance}{followed}",
+    )
+
+
+def study_warnings(extractors: Sequence[str], *, training_pairs: int) -> list[str]:
+    """Plain sentences about what no number of a report shows, whatever the generator."""
+    networks = " and ".join(dict.fromkeys(extractors))
     found = [
-        f"The distances use {metrics['extractor']}, a small network of this run's own, and are not FID or KID: compare "
+        f"The distances use {networks}, a small network of this run's own, and are not FID or KID: compare "
         f"them with one another on this page, never with published values."
     ]
     if training_pairs < FEW_PAIRS:
@@ -59,6 +81,17 @@ def generator_warnings(metrics: Mapping[str, Any], *, training_pairs: int) -> li
             f"Only {training_pairs} training pairs: published models of this kind saw some 300,000. Expect blurred and "
             f"repetitive tissue, and do not read biology into single patches."
         )
+    return found
+
+
+def generator_warnings(label: str, metrics: Mapping[str, Any]) -> list[str]:
+    """Plain sentences about what one generator's numbers do not show, each with its name in front."""
+    return [f"{label}: {sentence}" for sentence in _warnings_of(metrics)]
+
+
+def _warnings_of(metrics: Mapping[str, Any]) -> list[str]:
+    n = metrics["n"]["generated"]
+    found = []
     if n < 2048:
         found.append(f"{n} generated patches: Fréchet distances of so few images are biased upward.")
     generated, shuffled = metrics["frechet_generated_vs_test"], metrics["frechet_shuffled_vs_test"]
@@ -92,7 +125,7 @@ def generator_warnings(metrics: Mapping[str, Any], *, training_pairs: int) -> li
         poor = [name for name, recall in metrics["region_recall"].items() if recall < 0.3]
         if poor:
             found.append(f"Rarely recognised when generated: {', '.join(sorted(poor))}.")
-    silent = [name for name, f in metrics.get("factors", {}).items() if not _follows(f)]
+    silent = [name for name, f in metrics.get("factors", {}).items() if not follows(f)]
     if silent:
         found.append(
             f"No evidence that generated patches follow: {', '.join(name.replace('_', ' ') for name in silent)}."
@@ -104,6 +137,7 @@ def generator_sections(
     name: str,
     evaluation: GeneratorEvaluation,
     *,
+    label: str,
     test: UInt8[np.ndarray, "n height width 3"],
     generated: UInt8[np.ndarray, "n size size 3"],
     regions: Sequence[str] | None = None,
@@ -114,8 +148,8 @@ def generator_sections(
 
     Parameters
     ----------
-    name
-        Of the model, for figure names.
+    name, label
+        Of the model, for figure names and for titles.
     test, generated
         One real and one generated patch a test spot.
     regions, region_order
@@ -135,7 +169,7 @@ def generator_sections(
     rows = [{"compared with real test patches": k, "Fréchet distance": v} for k, v in distances.items()]
     sections = [
         ReportSection(
-            title="Do generated patches look like real ones?",
+            title=f"{label}: do generated patches look like real ones?",
             text="Distances between whole sets of patches: they see sharpness, texture and variety, not whether "
             "a patch belongs to its spot.",
             figures=[
@@ -158,15 +192,16 @@ def generator_sections(
         )
     ]
     if evaluation.regions:
-        sections.append(_region_section(name, evaluation, test, generated, regions, region_order, seed))
+        sections.append(_region_section(name, label, evaluation, test, generated, regions, region_order, seed))
     if len(evaluation.factors):
-        sections.append(_factor_section(name, evaluation))
-    sections.append(_correspondence_section(evaluation))
+        sections.append(_factor_section(name, label, evaluation))
+    sections.append(_correspondence_section(label, evaluation))
     return sections
 
 
 def _region_section(
     name: str,
+    label: str,
     evaluation: GeneratorEvaluation,
     test: UInt8[np.ndarray, "n height width 3"],
     generated: UInt8[np.ndarray, "n size size 3"],
@@ -208,21 +243,21 @@ def _region_section(
         "accuracy counts every region alike."
     )
     return ReportSection(
-        title="Do generated patches show the right region?",
+        title=f"{label}: do generated patches show the right region?",
         text=text,
         figures=figures,
         tables=[ReportTable(table=recalls, caption=f"Share recognised of each region. {protocol}")],
     )
 
 
-def _factor_section(name: str, evaluation: GeneratorEvaluation) -> ReportSection:
+def _factor_section(name: str, label: str, evaluation: GeneratorEvaluation) -> ReportSection:
     caption = (
         "Spearman’s ρ between the true factor at a spot and a statistic of its patch, measured by image "
         "processing, within one region of one section, averaged with weights n − 1. p: two-sided, permutations "
         "within regions, for generated patches; neighbouring spots count as independent, so it is optimistic."
     )
     return ReportSection(
-        title="Do generated patches follow the genes within a region?",
+        title=f"{label}: do generated patches follow the genes within a region?",
         text="Each factor is driven by known genes and varies within regions. What real patches reach is the "
         "ceiling of this measurement.",
         figures=[ReportFigure(name=f"{name}-factors", figure=figure_factors(evaluation.factors), caption=caption)],
@@ -230,9 +265,9 @@ def _factor_section(name: str, evaluation: GeneratorEvaluation) -> ReportSection
     )
 
 
-def _correspondence_section(evaluation: GeneratorEvaluation) -> ReportSection:
+def _correspondence_section(label: str, evaluation: GeneratorEvaluation) -> ReportSection:
     return ReportSection(
-        title="Do generated patches vary as the real ones of the same spots?",
+        title=f"{label}: do generated patches vary as the real ones of the same spots?",
         text="This needs no truth: over the spots of a section, each image statistic of the generated patch "
         "against that of the real patch.",
         tables=[
@@ -243,9 +278,3 @@ def _correspondence_section(evaluation: GeneratorEvaluation) -> ReportSection:
             )
         ],
     )
-
-
-def _follows(factor: Mapping[str, Any]) -> bool:
-    generated, real, p = (factor[k] for k in ("within_region_generated", "within_region_real", "p"))
-    known = all(v is not None and np.isfinite(v) for v in (generated, real, p))
-    return bool(known and generated * real > 0 and p < 0.01)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from g2m_cli.commands import options
-from g2m_cli.console import say, show
+from g2m_cli.commands.start import start
+from g2m_cli.console import say
 
 app = typer.Typer(help="Expression and image encoder in one space (phase 1).", no_args_is_help=True)
 
 
 @app.command()
 def train(
-    dataset: Annotated[Path, typer.Argument(help="A dataset folder of `g2m data build`.")],
-    out: Annotated[
-        Path, typer.Option(help="Run folder; the model ends up in OUT/model. The same command again resumes.")
-    ],
+    dataset: options.Dataset,
+    out: options.Run,
     preset: options.Preset = "base",
     set_: options.Set = None,
     config: options.Config = None,
@@ -28,22 +28,19 @@ def train(
     precision: options.Precision = "no",
 ) -> None:
     """Align expression and image of the training pairs with a contrastive loss."""
-    from g2m_cli.settings import describe, resolve
+    from g2m_cli.stages.encoders import train_encoders
     from g2m_encoders import PRESETS
 
-    settings = resolve(PRESETS, preset, config=config, overrides=set_ or (), seed=seed)
-    if dry_run:
-        show("\n".join(describe(settings)))
-        return
-    from g2m_cli.training import train_encoders
-
-    say(f"model: {train_encoders(dataset, out, settings, precision=precision, trackers=log_with)}")
+    start(
+        PRESETS, preset, partial(train_encoders, dataset, out),
+        config=config, overrides=set_, seed=seed, dry_run=dry_run, precision=precision, trackers=log_with,
+    )  # fmt: skip
 
 
 @app.command()
 def embed(
-    dataset: Annotated[Path, typer.Argument(help="A dataset folder.")],
-    model: Annotated[Path, typer.Argument(help="An exported model, RUN/model.")],
+    dataset: options.Dataset,
+    model: options.Model,
     out: Annotated[Path, typer.Option(help="File to write (.h5ad).")],
     allow_missing_genes: Annotated[bool, typer.Option(help="Go on with less than 95 % of the model's genes.")] = False,
 ) -> None:

@@ -24,6 +24,10 @@ def report(
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; STUDY/report by default, where an older one is replaced.")
     ] = None,
+    models: Annotated[
+        str | None,
+        typer.Option(help="Names below STUDY/generated, separated by commas; all of the present models by default."),
+    ] = None,
     preset: options.Preset = "base",
     set_: options.Set = None,
     seed: options.Seed = 0,
@@ -33,8 +37,9 @@ def report(
     from g2m_eval import PRESETS
 
     settings = resolve(PRESETS, preset, overrides=set_ or (), seed=seed)
-    from g2m_cli.reporting import write_study_report
+    from g2m_cli.reporting import drawn_models, write_study_report
     from g2m_cli.study import Study, read_seconds
 
-    page = write_study_report(Study(study), settings, out=out, seconds=read_seconds(study / "seconds.json"))
+    names = drawn_models(Study(study)) if models is None else models.split(",")
+    page = write_study_report(Study(study), names, settings, out=out, seconds=read_seconds(study / "seconds.json"))
     say(f"report: {page}")

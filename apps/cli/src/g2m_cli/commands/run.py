@@ -15,16 +15,40 @@ def run(
     study: Annotated[Path, typer.Argument(help="Study manifest (TOML).")],
     out: Annotated[Path, typer.Option(help="Folder of all artefacts; the report is OUT/report/report.html.")],
     preset: options.Preset = "base",
+    generators: Annotated[
+        str | None,
+        typer.Option(
+            help="Which to train and score: gan, tissue, sd. By default gan,sd for paper presets, else gan,tissue."
+        ),
+    ] = None,
+    spots: Annotated[
+        int | None,
+        typer.Option(help="Diffusion models draw at most this many test spots, spread evenly; all by default.", min=1),
+    ] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="encoders.key=value, gan.key=value or eval.key=value. Repeatable.", metavar="STAGE.KEY=VALUE"
+            "--set",
+            help="encoders.key=value; gan., tissue., sd., vae. and eval. likewise. Repeatable.",
+            metavar="STAGE.KEY=VALUE",
         ),
     ] = None,
     seed: options.Seed = 0,
     log_with: options.Trackers = "tensorboard",
+    precision: options.Precision = "no",
 ) -> None:
     """Take a study from Space Ranger folders to a report; what is done and unchanged is skipped."""
     from g2m_cli.pipeline import run_study
+    from g2m_cli.training import Launch
 
-    say(f"report: {run_study(study, out, preset=preset, seed=seed, overrides=set_ or (), trackers=log_with)}")
+    page = run_study(
+        study,
+        out,
+        preset=preset,
+        seed=seed,
+        generators=None if generators is None else generators.split(","),
+        spots=spots,
+        overrides=set_ or (),
+        launch=Launch(precision=precision, trackers=log_with),
+    )
+    say(f"report: {page}")

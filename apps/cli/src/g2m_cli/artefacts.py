@@ -1,0 +1,62 @@
+"""Makes each artefact of a study once, keeps the time it took, and never deletes what it replaces."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from g2m_cli.console import say
+from g2m_cli.study import Timed, folder_id, read_seconds
+
+
+class Artefacts:
+    """What a study has made already.
+
+    Parameters
+    ----------
+    root
+        The study's folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+        self._file = root / "seconds.json"
+        self.seconds: dict[str, float] = read_seconds(self._file)
+
+    def once(
+        self, name: str, target: Path, wanted: str, found: Callable[[Path], str | None], make: Callable[[], object]
+    ) -> None:
+        """Make an artefact unless the one that is wanted is there."""
+        if target.exists() and found(target) == wanted:
+            say(f"{name}: unchanged, kept")
+            return
+        self.set_aside(target)
+        with self.timed(name):
+            make()
+
+    def resumable(self, name: str, run: Path, record: Mapping[str, Any], train: Callable[[], object]) -> None:
+        """Train, or go on training, unless the folder holds another run, which is then set aside."""
+        if folder_id(run) == record["id"] and (run / "model").is_dir():
+            say(f"{name}: unchanged, kept")
+            return
+        if folder_id(run) != record["id"]:
+            self.set_aside(run)
+        with self.timed(name):
+            train()
+
+    def set_aside(self, target: Path) -> None:
+        """Move an artefact that no longer fits to ``superseded/``."""
+        if not target.exists():
+            return
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        place = self.root / "superseded" / f"{stamp}-{target.name}"
+        place.parent.mkdir(exist_ok=True)
+        target.rename(place)
+        say(f"{target}: inputs or settings have changed; the old one is now {place}")
+
+    def timed(self, name: str) -> Timed:
+        """Time a block and keep its seconds, also for a later run that skips it."""
+        return Timed(name, self.seconds, self._file)

@@ -1,0 +1,158 @@
+"""The settings of all stages of a study, resolved and checked before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from g2m_cli.errors import InputError
+from g2m_cli.generation import Request, strength_name
+from g2m_cli.settings import RunSettings, resolve
+
+if TYPE_CHECKING:
+    from g2m_diffusion import AutoencoderSettings, DiffusionSettings
+    from g2m_encoders import EncoderSettings
+    from g2m_eval import EvaluationSettings
+    from g2m_gan import GanSettings
+
+GAN = "gan"
+GENERATORS = (GAN, "tissue", "sd")
+DEFAULT_GENERATORS = {
+    "paper": (GAN, "sd"),
+    "paper-code": (GAN, "sd"),
+    "base": (GAN, "tissue"),
+    "tiny": (GAN, "tissue"),
+}
+_FIGURE_NOISES, _FIGURE_SPOTS = 6, 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySettings:
+    """What each stage of a study does."""
+
+    generators: tuple[str, ...]
+    """Of ``gan``, ``tissue``, ``sd``; in the order in which they are trained and shown."""
+    encoders: RunSettings[EncoderSettings]
+    gan: RunSettings[GanSettings]
+    diffusion: dict[str, RunSettings[DiffusionSettings]]
+    """By family: ``tissue``, ``sd``."""
+    autoencoder: RunSettings[AutoencoderSettings]
+    evaluation: RunSettings[EvaluationSettings]
+
+    def wants_autoencoder(self, generator: str) -> bool:
+        """Whether a generator works on latents of an autoencoder of the study's own."""
+        from g2m_diffusion import STUDY
+
+        return generator in self.diffusion and self.diffusion[generator].model.codes.autoencoder == STUDY
+
+    def models(self, generator: str) -> dict[str, float]:
+        """Name what a generator is scored as, one entry a guidance strength: ``gan``, ``tissue-w1``."""
+        if generator == GAN:
+            return {GAN: 1.0}
+        strengths = self.diffusion[generator].model.sampling.guidance
+        return {strength_name(generator, strength): strength for strength in strengths}
+
+
+def resolve_study(
+    preset: str, *, seed: int, generators: Sequence[str] | None = None, overrides: Sequence[str] = ()
+) -> StudySettings:
+    """Resolve the settings of every stage.
+
+    Parameters
+    ----------
+    preset
+        Row of every package's preset table.
+    seed
+        Seed of everything that is drawn.
+    generators
+        Which to train and score; by default those that belong to the preset.
+    overrides
+        ``STAGE.key=value`` with STAGE ``encoders``, ``gan``, ``tissue``, ``sd``, ``vae`` or ``eval``.
+
+    Raises
+    ------
+    InputError
+        For an unknown preset, generator, stage or key, a value that does not fit, or an override of a stage that this
+        study does not have.
+    """
+    from g2m_diffusion import AUTOENCODER_PRESETS, FAMILIES
+    from g2m_diffusion import PRESETS as DIFFUSION
+    from g2m_encoders import PRESETS as ENCODERS
+    from g2m_eval import PRESETS as EVALUATIONS
+    from g2m_gan import PRESETS as GANS
+
+    by_stage = grouped(overrides, ("encoders", *GENERATORS, "vae", "eval"))
+    encoders: RunSettings[Any] = resolve(ENCODERS, preset, overrides=by_stage["encoders"], seed=seed)
+    chosen = check_generators(DEFAULT_GENERATORS[preset] if generators is None else generators)
+    found = StudySettings(
+        generators=chosen,
+        encoders=encoders,
+        gan=resolve(GANS, preset, overrides=by_stage[GAN], seed=seed),
+        diffusion={
+            family: resolve(DIFFUSION, rows[preset], overrides=by_stage[family], seed=seed)
+            for family, rows in FAMILIES.items()
+        },
+        autoencoder=resolve(
+            AUTOENCODER_PRESETS, "tiny" if preset == "tiny" else "base", overrides=by_stage["vae"], seed=seed
+        ),
+        evaluation=resolve(EVALUATIONS, preset, overrides=by_stage["eval"], seed=seed),
+    )
+    stages = {"encoders", *chosen, "eval"} | {"vae" for name in chosen if found.wants_autoencoder(name)}
+    for stage, settings in by_stage.items():
+        if settings and stage not in stages:
+            raise InputError(f"--set {stage}.{settings[0]}: this study has no stage {stage}; see --generators")
+    return found
+
+
+def requests(name: str, strength: float, limit: int | None) -> dict[str, Request]:
+    """Give the images that a report of one model needs, by folder.
+
+    Parameters
+    ----------
+    name, strength
+        The model's, of `StudySettings.models`.
+    limit
+        At most this many test spots.
+    """
+    return {
+        name: Request(guidance=strength, limit=limit),
+        f"{name}-shuffled": Request(guidance=strength, limit=limit, shuffle_conditions=True),
+        f"{name}-figure": Request(
+            guidance=strength, seeds=tuple(range(_FIGURE_NOISES)), shared_noise=True, limit=_FIGURE_SPOTS
+        ),
+    }
+
+
+def check_generators(names: Sequence[str]) -> tuple[str, ...]:
+    """Refuse a name that is no generator.
+
+    Raises
+    ------
+    InputError
+        Says which there are.
+    """
+    known = [name for name in dict.fromkeys(names) if name in GENERATORS]
+    unknown = [name for name in names if name not in GENERATORS]
+    if unknown or not known:
+        raise InputError(
+            f"--generators {','.join(names)}: expected names among {', '.join(GENERATORS)}, separated by commas"
+        )
+    return tuple(known)
+
+
+def grouped(overrides: Sequence[str], stages: Sequence[str]) -> dict[str, list[str]]:
+    """Sort ``stage.key=value`` by stage.
+
+    Raises
+    ------
+    InputError
+        For an override of no stage.
+    """
+    by_stage: dict[str, list[str]] = {stage: [] for stage in stages}
+    for override in overrides:
+        stage, _, rest = override.partition(".")
+        if stage not in by_stage:
+            raise InputError(f"--set {override}: expected STAGE.key=value with STAGE one of {', '.join(stages)}")
+        by_stage[stage].append(rest)
+    return by_stage
