@@ -27,6 +27,7 @@ from g2m_diffusion.views import read_patches, turn
 CARD = "README.md"
 HUB_TIMEOUT_S = 10.0
 DECAY_SHARE = 0.5  # of the images: the rate falls over the last half
+INITIAL_LOG_VARIANCE = -5.0  # of the posterior: at 0 its noise drowns the latents for as long as a short training lasts
 RUNNING_SHARE = 0.02  # of the images: half-life of running means, so that they tell of the training's end
 
 Losses = dict[str, Tensor]
@@ -93,6 +94,8 @@ class AutoencoderTask:
                 scaling_factor=1.0,  # measured in training, written by `export`
                 mid_block_add_attention=settings.attention,
             )
+        with torch.no_grad():
+            autoencoder.quant_conv.bias[settings.latent_channels :] += INITIAL_LOG_VARIANCE
         return cls(settings, autoencoder)
 
     def prepare(self, accelerator: Accelerator) -> None:
