@@ -198,7 +198,7 @@ def test_without_a_connection_the_hubs_cache_serves(trained, tmp_path, monkeypat
     refs.mkdir()
     (refs / "main").write_text("0123")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr("g2m_diffusion.autoencoder.HfApi.model_info", unreachable)
+    monkeypatch.setattr("huggingface_hub.HfApi.model_info", unreachable)
     assert load_autoencoder("owner/name").config.sample_size == 16
 
 

@@ -10,8 +10,6 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
-from huggingface_hub import HfApi, try_to_load_from_cache
-from huggingface_hub.errors import HFValidationError
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -25,7 +23,6 @@ from g2m_diffusion.task import Accelerator
 from g2m_diffusion.views import read_patches, turn
 
 CARD = "README.md"
-HUB_TIMEOUT_S = 10.0
 DECAY_SHARE = 0.5  # of the images: the rate falls over the last half
 INITIAL_LOG_VARIANCE = -5.0  # of the posterior: at 0 its noise drowns the latents for as long as a short training lasts
 RUNNING_SHARE = 0.02  # of the images: half-life of running means, so that they tell of the training's end
@@ -318,43 +315,11 @@ def load_autoencoder(name_or_path: str | Path, revision: str | None = None) -> A
     InputError
         It is not there, or the weights are not all there.
     """
-    source = str(name_or_path)
-    if not Path(source).is_dir():
-        source, revision, inside = _find_on_hub(source, revision)
-    else:
-        inside = "" if (Path(source) / "config.json").is_file() else "vae"
-    autoencoder, report = from_hub(
-        AutoencoderKL,
-        source,
-        revision=revision,
-        setting="codes.autoencoder",
-        output_loading_info=True,
-        **({"subfolder": inside} if inside else {}),
+    autoencoder: AutoencoderKL = from_hub(
+        AutoencoderKL, str(name_or_path), part="vae", revision=revision, setting="codes.autoencoder"
     )
-    missing = sorted(report["missing_keys"])
-    if missing:  # diffusers would draw them at random
-        raise InputError(f"{source}: {len(missing)} weights are missing, first {missing[0]}; fetch or export it again")
     frozen: AutoencoderKL = autoencoder.requires_grad_(False).eval()
     return frozen
-
-
-def _find_on_hub(name: str, revision: str | None) -> tuple[str, str | None, str]:
-    """Folder or hub id, commit and subfolder; one request that is not tried again, then the local cache."""
-    try:
-        info = HfApi().model_info(name, revision=revision, timeout=HUB_TIMEOUT_S)
-    except Exception as error:  # no connection, no access, no such name: each version has classes of its own for them
-        with contextlib.suppress(HFValidationError):
-            for file in ("vae/config.json", "config.json"):
-                cached = try_to_load_from_cache(name, file, revision=revision)
-                if isinstance(cached, str):
-                    return str(Path(cached).parent), None, ""
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
-        raise InputError(
-            f"codes.autoencoder {name!r}: no such folder, and not to be had from the hub ({reason}); give a local "
-            "folder, train one with `g2m diffusion train-vae`, or accept the licence on the hub and set HF_TOKEN"
-        ) from error
-    inside = "vae" if any(file.rfilename == "vae/config.json" for file in info.siblings or []) else ""
-    return name, info.sha, inside
 
 
 def _psnr_db(mse: float) -> float:

@@ -21,8 +21,8 @@ class ExpressionCondition(ModelMixin, ConfigMixin):
     token_dim
         Length of a token.
     kind
-        "padded": one token, the embedding followed by ones (the paper's code repeats it 77 times, which attention cannot
-        tell from once). "projected": learned tokens.
+        "padded": one token, the embedding followed by ones (the paper's code repeats it 77 times, which attention
+        cannot tell from once). "projected": learned tokens.
     tokens
         Number of learned tokens; 0 for a denoiser that attends to none.
     vector

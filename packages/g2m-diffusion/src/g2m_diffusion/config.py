@@ -1,4 +1,4 @@
-"""Every setting of the diffusion models and of their autoencoder, and the presets; importing this never imports torch."""
+"""Every setting of the diffusion models and of their autoencoder, and the presets; importing this imports no torch."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -231,7 +231,8 @@ _PAPER = DiffusionSettings(
     condition=ConditionSettings(kind="padded", in_time_embedding=False),
     objective=ObjectiveSettings(target="epsilon"),
     optimizer=OptimizerSettings(lr=1e-5, warmup_images=0, beta2=0.999),
-    ema=EmaSettings(half_life_images=221_800.0),  # 0.9999 at every update of 32 images
+    # 0.9999 at every update of 32 images; after n updates at most (1 + n) / (10 + n), like diffusers' EMAModel
+    ema=EmaSettings(half_life_images=221_800.0, ramp_up=0.077),
     sampling=SamplingSettings(steps=50, guidance=(1.0, 3.0, 7.0)),
     total_images=55 * HD_PAIRS,
     batch_size=32,
@@ -253,11 +254,13 @@ PRESETS: dict[str, DiffusionSettings] = {
     # The text: SD 1.4's U-Net fine-tuned for 55 epochs of 307,713 pairs, everything else frozen; batch 32, lr 1e-5; the
     # embedding as one token, padded with ones from 512 to 768; one condition in ten is the null embedding.
     "paper": _PAPER,
-    # Its public code, where that differs: gradients accumulated over four batches of 32. Not its two defects (conditions
-    # dropped by the batch; averaged weights written over the live ones at each checkpoint).
-    "paper-code": dataclasses.replace(_PAPER, batch_size=128, ema=EmaSettings(half_life_images=4 * 221_800.0)),
-    # What we recommend for Stable Diffusion: the condition as eight learned tokens and in the time embedding; velocities
-    # with min-SNR weights; patches enlarged to 256 px, since the U-Net knows latents of 64 px and not of 16.
+    # Its public code, where that differs: gradients accumulated over four batches of 32. Not its two defects
+    # (conditions dropped by the batch; averaged weights written over the live ones at each checkpoint).
+    "paper-code": dataclasses.replace(
+        _PAPER, batch_size=128, ema=EmaSettings(half_life_images=4 * 221_800.0, ramp_up=0.077)
+    ),
+    # What we recommend for Stable Diffusion: the condition as eight learned tokens and in the time embedding;
+    # velocities with min-SNR weights; patches enlarged to 256 px, since the U-Net knows latents of 64 px and not of 16.
     "base": dataclasses.replace(
         _PAPER,
         codes=dataclasses.replace(_PAPER.codes, encode_px=256),

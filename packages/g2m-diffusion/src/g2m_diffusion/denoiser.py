@@ -1,16 +1,17 @@
 """The network that is trained: a U-Net and the projection of its condition, as one module."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
+from diffusers.models.embeddings import TimestepEmbedding
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from g2m_diffusion.codes import Shape
 from g2m_diffusion.condition import ExpressionCondition
 from g2m_diffusion.config import DiffusionSettings
+from g2m_diffusion.errors import InputError
 from g2m_diffusion.hub import from_hub
 
 
@@ -55,6 +56,12 @@ class Denoiser(nn.Module):
         vector = vector and settings.condition.kind == "projected"
         if chosen.pretrained:
             unet = load_unet(chosen.pretrained, chosen.revision or None, condition_dim if vector else None)
+            wanted = int(unet.config.in_channels), int(unet.config.out_channels)
+            if wanted != (shape[0], shape[0]):
+                raise InputError(
+                    f"denoiser.pretrained {chosen.pretrained!r}: a U-Net from {wanted[0]} channels to {wanted[1]}, but "
+                    f"codes have {shape[0]}; give the autoencoder that belongs to it"
+                )
         else:
             unet = UNet2DConditionModel(**unet_config(settings, shape, condition_dim if vector else None))
         if chosen.gradient_checkpointing:
@@ -112,22 +119,16 @@ def load_unet(source: str, revision: str | None, vector_dim: int | None) -> UNet
     Raises
     ------
     InputError
-        There is none.
+        There is none, or it wants a vector of its own.
     """
-    folder = Path(source)
-    inside = {} if (folder / "config.json").is_file() else {"subfolder": "unet"}
     unet: UNet2DConditionModel = from_hub(
-        UNet2DConditionModel,
-        source,
-        revision=revision,
-        setting="denoiser.pretrained",
-        # layers the file does not have can only be made where everything is in memory
-        low_cpu_mem_usage=vector_dim is None,
-        **inside,
-        **vector_config(vector_dim),
+        UNet2DConditionModel, source, part="unet", revision=revision, setting="denoiser.pretrained"
     )
+    if unet.config.class_embed_type is not None or unet.config.num_class_embeds is not None:
+        raise InputError(f"denoiser.pretrained {source!r}: expected a U-Net without class labels")
     if vector_dim is not None:
-        last = unet.class_embedding.linear_2
-        torch.nn.init.zeros_(last.weight)
-        torch.nn.init.zeros_(last.bias)
+        unet.class_embedding = TimestepEmbedding(vector_dim, unet.time_embedding.linear_2.out_features)
+        torch.nn.init.zeros_(unet.class_embedding.linear_2.weight)
+        torch.nn.init.zeros_(unet.class_embedding.linear_2.bias)
+        unet.register_to_config(**vector_config(vector_dim))
     return unet.train()

@@ -1,59 +1,100 @@
 """Pretrained parts by hub id or local folder; what is missing ends in one line."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from diffusers.utils import logging as diffusers_logging
+from huggingface_hub import HfApi, try_to_load_from_cache
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import logging as hub_logging
 
 from g2m_diffusion.errors import InputError
 
+TIMEOUT_S = 10.0
 
-def from_hub(kind: Any, source: str, *, revision: str | None, setting: str, **options: Any) -> Any:
+
+def from_hub(kind: Any, source: str, *, part: str, revision: str | None, setting: str) -> Any:
     """Load a diffusers model from a folder or, failing that, from the hub or its local cache.
 
     Parameters
     ----------
     kind
         Class with `from_pretrained`.
-    source, revision
-        A folder, or a hub id and its commit.
+    source
+        A folder or a hub id, of the model itself or of a pipeline with it inside.
+    part
+        Name of the model in a pipeline: `unet`, `vae`.
+    revision
+        Commit, tag or branch of a hub id; None: the newest.
     setting
         Name of the setting that gave the source, for the error.
-    options
-        Of `from_pretrained`.
 
     Raises
     ------
     InputError
-        There is nothing there, or something else.
+        There is nothing there, or something else, or not all of its weights.
     """
+    where, inside = source, ""
     here = Path(source).is_dir()
+    if here:
+        revision = None
+        inside = "" if (Path(source) / "config.json").is_file() else part
+    else:
+        where, revision, inside = _find_on_hub(source, part, revision, setting)
     try:
         with _quiet():
-            return kind.from_pretrained(source, revision=revision, local_files_only=here, **options)
+            model, report = kind.from_pretrained(
+                where,
+                revision=revision,
+                local_files_only=Path(where).is_dir(),
+                output_loading_info=True,
+                **({"subfolder": inside} if inside else {}),
+            )
     except (OSError, ValueError, KeyError, RuntimeError, HFValidationError) as error:
-        # several libraries' errors for "not there", "gated", "no connection", "weights of another shape"
-        lines = str(error).strip().splitlines()
-        reason = lines[0][:160] if lines else type(error).__name__
-        what = (
-            "expected a folder that diffusers wrote"
-            if here
-            else "no such folder, and not to be had from the hub (no connection, no access, or another name)"
+        # several libraries' errors for "not there", "no connection", "weights of another shape"
+        what = "expected a folder that diffusers wrote" if here else "cannot be loaded from the hub"
+        raise InputError(f"{setting} {source!r}: {what}; {_advice(setting)} [{_first_line(error)}]") from error
+    missing = sorted(report["missing_keys"])
+    if missing:  # diffusers would draw them at random
+        raise InputError(
+            f"{setting} {source!r}: {len(missing)} weights of a {kind.__name__} are missing, first {missing[0]}; "
+            "fetch or export it again"
         )
-        raise InputError(f"{setting} {source!r}: {what}; {_advice(setting)} [{reason}]") from error
+    return model
+
+
+def _find_on_hub(name: str, part: str, revision: str | None, setting: str) -> tuple[str, str | None, str]:
+    """Folder or hub id, commit and subfolder; one request that is not tried again, then the local cache."""
+    try:
+        info = HfApi().model_info(name, revision=revision, timeout=TIMEOUT_S)
+    except Exception as error:  # no connection, no access, no such name: each version has classes of its own for them
+        with suppress(HFValidationError):
+            for file in (f"{part}/config.json", "config.json"):
+                cached = try_to_load_from_cache(name, file, revision=revision)
+                if isinstance(cached, str):
+                    return str(Path(cached).parent), None, ""
+        raise InputError(
+            f"{setting} {name!r}: no such folder, and not to be had from the hub; {_advice(setting)} "
+            f"[{_first_line(error)}]"
+        ) from error
+    inside = part if any(file.rfilename == f"{part}/config.json" for file in info.siblings or []) else ""
+    return name, info.sha, inside
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0][:160] if lines else type(error).__name__
 
 
 def _advice(setting: str) -> str:
     if "autoencoder" in setting:
         return (
             "give a local folder, train one with `g2m diffusion train-vae`, "
-            "or accept the licence on the hub and run 'hf auth login'"
+            "or accept the licence on the hub and set HF_TOKEN"
         )
-    return "give a local folder of the pipeline, or accept the licence on the hub and run 'hf auth login'"
+    return "give a local folder of the pipeline, or accept the licence on the hub and set HF_TOKEN"
 
 
 @contextmanager

@@ -48,8 +48,8 @@ def _words(keys: Int[Tensor, " n"], stream: Stream, count: int) -> tuple[Tensor,
 
 
 def _unit(words: Tensor) -> Tensor:
-    # float32 keeps 24 bits; the half keeps 0 and 1 out, so that a logarithm is finite
-    return ((words >> 8).float() + 0.5) * 2.0**-24
+    # the half keeps 0 and 1 out, so that a logarithm is finite; with 23 bits float32's 24 can hold it
+    return ((words >> 9).float() + 0.5) * 2.0**-23
 
 
 def _mix(x: Tensor) -> Tensor:
