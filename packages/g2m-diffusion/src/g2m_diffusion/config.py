@@ -240,12 +240,11 @@ _PAPER = DiffusionSettings(
 )
 
 _TINY = DiffusionSettings(
-    denoiser=DenoiserSettings(channels=(48, 96, 128), layers=1, attention_levels=0, norm_groups=16, token_dim=128),
-    condition=ConditionSettings(tokens=1),
+    denoiser=DenoiserSettings(channels=(48, 96, 128), layers=1, norm_groups=16, token_dim=192),
     optimizer=OptimizerSettings(lr=1e-3, warmup_images=2_000, decay_share=0.5),
-    ema=EmaSettings(half_life_images=4_000.0),
+    ema=EmaSettings(half_life_images=8_000.0),
     sampling=SamplingSettings(steps=20, guidance=(1.0,)),
-    total_images=8_000,
+    total_images=9_600,
     batch_size=32,
     micro_batch=32,
 )
@@ -284,7 +283,6 @@ PRESETS: dict[str, DiffusionSettings] = {
     "tiny-sd": dataclasses.replace(
         _TINY,
         codes=CodeSettings(autoencoder=STUDY, views="flips"),
-        condition=ConditionSettings(tokens=4),
         objective=ObjectiveSettings(target="v_prediction", snr_gamma=5.0),
     ),
 }
