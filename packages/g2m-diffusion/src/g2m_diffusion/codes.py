@@ -116,8 +116,8 @@ class LatentCodec:
     @torch.no_grad()
     def encode(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c h2 w2"]:
         """Images in [-1, 1] to codes, the mean of the posterior."""
-        resized = enlarge(images, self.encode_px or self.resolution)
-        mean = self.autoencoder.encode(resized.to(self.autoencoder.dtype)).latent_dist.mean.float()
+        resized = resize(images, self.encode_px or self.resolution)
+        mean: Tensor = self.autoencoder.encode(resized.to(self.autoencoder.dtype)).latent_dist.mean.float()
         return (mean - self.shift_factor) * self.scaling_factor
 
     @torch.no_grad()
@@ -126,10 +126,3 @@ class LatentCodec:
         latents = codes / self.scaling_factor + self.shift_factor
         images = self.autoencoder.decode(latents.to(self.autoencoder.dtype)).sample.float()
         return resize(images, self.resolution)
-
-
-def enlarge(images: Float[Tensor, "n 3 h w"], width_px: int) -> Float[Tensor, "n 3 h2 w2"]:
-    """Resize: smoothly where images grow, by area where they shrink."""
-    if images.shape[-1] >= width_px:
-        return resize(images, width_px)
-    return functional.interpolate(images, size=(width_px, width_px), mode="bicubic", align_corners=False)

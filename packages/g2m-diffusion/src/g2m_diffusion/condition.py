@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from g2m_diffusion.errors import InputError
 
 
-class ExpressionCondition(ModelMixin, ConfigMixin):
+class ExpressionCondition(ModelMixin, ConfigMixin):  # type: ignore[misc]
     """From embeddings to condition tokens and a vector for the time embedding.
 
     Parameters
@@ -36,7 +36,7 @@ class ExpressionCondition(ModelMixin, ConfigMixin):
 
     null_embedding: Tensor
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         condition_dim: int,

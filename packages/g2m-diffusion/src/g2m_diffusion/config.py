@@ -208,7 +208,8 @@ _SECTIONS: dict[str, type] = {
 }
 
 
-def _build(kind: type, values: Mapping[str, Any], where: str) -> Any:
+def _build(kind: type, values: Any, where: str) -> Any:
+    _require(isinstance(values, Mapping), where, "settings by name", values)
     names = {item.name for item in dataclasses.fields(kind)}
     unknown = sorted(set(values) - names)
     _require(not unknown, where, "names among " + ", ".join(sorted(names)), ", ".join(unknown))

@@ -64,13 +64,15 @@ class Objective:
             return torch.ones(len(time), device=time.device)
         alpha = ddpm.alphas_cumprod.to(time.device)[time]
         snr = alpha / (1 - alpha)
-        return snr.clamp(max=gamma) / (snr + 1 if self.settings.target == "v_prediction" else snr)
+        weight: Tensor = snr.clamp(max=gamma) / (snr + 1 if self.settings.target == "v_prediction" else snr)
+        return weight
 
     def scheduler(self) -> DDIMScheduler | FlowMatchEulerDiscreteScheduler:
         """The few-step sampler that belongs to the target; any other of the same prediction type can take its place."""
         if self._ddpm is None:
             return FlowMatchEulerDiscreteScheduler(num_train_timesteps=int(FLOW_TIME_SCALE), shift=1.0)
-        config = {**_ddpm_config(self.settings), "clip_sample": False, "set_alpha_to_one": False}
+        # the last step ends at the clean code, not at the least noise of training
+        config = {**_ddpm_config(self.settings), "clip_sample": False, "set_alpha_to_one": True}
         return DDIMScheduler(**config, timestep_spacing="trailing" if self.settings.snr_gamma else "leading")
 
 

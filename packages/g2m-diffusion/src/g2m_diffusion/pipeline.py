@@ -21,6 +21,7 @@ from g2m_diffusion.errors import InputError
 from g2m_diffusion.noise import Stream, draw_normal
 from g2m_diffusion.views import to_uint8
 
+Strengths = Sequence[float | int]  # a whole number is a strength too
 Generators = torch.Generator | list[torch.Generator] | None
 
 
@@ -112,7 +113,7 @@ class ExpressionDiffusionPipeline(DiffusionPipeline):  # type: ignore[misc]
         self,
         expression_embeddings: Float[Tensor, "n dim"] | NDArray[np.floating[Any]],
         num_inference_steps: int | None = None,
-        guidance_scale: float | Sequence[float] = 1.0,
+        guidance_scale: float | int | Strengths = 1.0,
         generator: Generators = None,
         output_type: str = "pil",
     ) -> ExpressionDiffusionOutput:
@@ -152,12 +153,12 @@ class ExpressionDiffusionPipeline(DiffusionPipeline):  # type: ignore[misc]
     def draw(
         self,
         conditions: Float[Tensor, "n dim"] | NDArray[np.floating[Any]],
-        keys: Int[Tensor, " n"] | NDArray[np.integer[Any]],
-        guidance: Sequence[float] = (1.0,),
+        keys: Int[Tensor, " key"] | NDArray[np.integer[Any]],
+        guidance: Strengths = (1.0,),
         steps: int | None = None,
         *,
         batch_size: int = 32,
-    ) -> UInt8[Tensor, "w n h w2 3"]:
+    ) -> UInt8[Tensor, "strength n height width 3"]:
         """Draw an image for each condition, key and guidance strength.
 
         Parameters
@@ -184,24 +185,26 @@ class ExpressionDiffusionPipeline(DiffusionPipeline):  # type: ignore[misc]
         drawn = torch.empty(len(guidance), len(keys), self.resolution, self.resolution, 3, dtype=torch.uint8)
         bar = dict(getattr(self, "_progress_bar_config", {}))
         self.set_progress_bar_config(disable=True)
-        for first in range(0, len(keys), batch_size):
-            part = slice(first, first + batch_size)
-            here = keys[part].to(self._execution_device)
-            start = draw_normal(here, Stream.START, int(np.prod(shape))).reshape(len(here), *shape)
-            own = [torch.Generator(self._execution_device).manual_seed(int(key)) for key in here.tolist()]
-            images = self._denoise(embeddings[part], start.to(self.unet.dtype), tuple(guidance), steps, own)
-            drawn[:, part] = to_uint8(images.flatten(0, 1)).permute(0, 2, 3, 1).unflatten(0, images.shape[:2]).cpu()
-        self.set_progress_bar_config(**bar)
+        try:
+            for first in range(0, len(keys), batch_size):
+                part = slice(first, first + batch_size)
+                here = keys[part].to(self._execution_device)
+                start = draw_normal(here, Stream.START, int(np.prod(shape))).reshape(len(here), *shape)
+                own = [torch.Generator(self._execution_device).manual_seed(int(key)) for key in here.tolist()]
+                images = self._denoise(embeddings[part], start.to(self.unet.dtype), tuple(guidance), steps, own)
+                drawn[:, part] = _channels_last(images).cpu()
+        finally:
+            self.set_progress_bar_config(**bar)
         return drawn
 
     def _denoise(
         self,
         embeddings: Float[Tensor, "n dim"],
-        start: Float[Tensor, "n c h2 w2"],
-        strengths: tuple[float, ...],
+        start: Float[Tensor, "n c h w"],
+        strengths: tuple[float | int, ...],
         steps: int | None,
         generator: Generators,
-    ) -> Float[Tensor, "w n 3 h w2"]:
+    ) -> Float[Tensor, "strength n 3 height width"]:
         """Go from noise to images, with every strength from the same noise."""
         if not strengths or min(strengths) < 0:
             raise InputError(f"guidance {strengths}: expected one or more numbers >= 0 (1 is no guidance)")
@@ -209,28 +212,36 @@ class ExpressionDiffusionPipeline(DiffusionPipeline):  # type: ignore[misc]
         if steps < 1:
             raise InputError(f"steps {steps}: expected at least 1")
         count, several = len(embeddings), len(strengths)
+        if several > 1 and isinstance(generator, torch.Generator):
+            # a sampler that adds noise must add the same to all: one after the other, from the same state
+            states = [*(copied(generator) for _ in strengths[1:]), generator]
+            each = [
+                self._denoise(embeddings, start, (w,), steps, state) for w, state in zip(strengths, states, strict=True)
+            ]
+            return torch.cat(each)
+        times = self._timesteps(steps, start.device)  # first: the scheduler's initial deviation depends on them
         codes = start.repeat(several, 1, 1, 1) * getattr(self.scheduler, "init_noise_sigma", 1.0)
         embeddings = embeddings.to(codes).repeat(several, 1)
         strength = torch.tensor(strengths, device=codes.device).to(codes.dtype).repeat_interleave(count)
-        # a copy for every strength: a sampler that adds noise then adds the same to all
+        # and here a copy for every strength
         noises = [copied(own) for _ in strengths for own in generator] if isinstance(generator, list) else generator
         options = {"generator": noises} if "generator" in inspect.signature(self.scheduler.step).parameters else {}
-        for time in self.progress_bar(self._timesteps(steps, codes.device)):
+        for time in self.progress_bar(times):
             seen = codes
             if hasattr(self.scheduler, "scale_model_input"):
                 seen = self.scheduler.scale_model_input(codes, time)
             answer = self._guided(seen, time, embeddings, strength)
             codes = self.scheduler.step(answer, time, codes, **options, return_dict=False)[0]
-        decoded = torch.cat([self.codec.decode(part.float()) for part in codes.split(max(count, 1))])
-        return decoded.unflatten(0, (several, count))
+        codes = codes.reshape(several, count, *codes.shape[1:]).float()
+        return torch.stack([self.codec.decode(part) for part in codes])
 
     def _guided(
         self,
-        codes: Float[Tensor, "n c h2 w2"],
+        codes: Float[Tensor, "n c h w"],
         time: Tensor,
         embeddings: Float[Tensor, "n dim"],
         strength: Float[Tensor, " n"],
-    ) -> Float[Tensor, "n c h2 w2"]:
+    ) -> Float[Tensor, "n c h w"]:
         """Classifier-free guidance in Imagen's form; what has strength 1 is not evaluated twice."""
         guided = strength != 1
         nothing = self.condition.null_embedding.to(embeddings).expand(int(guided.sum()), -1)
@@ -271,11 +282,17 @@ def copied(generator: torch.Generator) -> torch.Generator:
     return twin
 
 
-def _as_type(images: Float[Tensor, "w n 3 h w2"], output_type: str) -> Any:
+def _as_type(images: Float[Tensor, "strength n 3 height width"], output_type: str) -> Any:
     """Images in about [-1, 1] as what was asked for."""
     if output_type == "pt":
         return ((images + 1) / 2).clamp(0, 1).cpu()
-    whole = to_uint8(images.flatten(0, 1)).permute(0, 2, 3, 1).unflatten(0, images.shape[:2]).cpu().numpy()
+    whole = _channels_last(images).cpu().numpy()
     if output_type == "pil":
         return [[Image.fromarray(image) for image in row] for row in whole]
     return whole if output_type == "uint8" else whole.astype(np.float32) / 255
+
+
+def _channels_last(
+    images: Float[Tensor, "strength n 3 height width"],
+) -> UInt8[Tensor, "strength n height width 3"]:
+    return to_uint8(images.flatten(0, 1)).reshape(images.shape).permute(0, 1, 3, 4, 2)
