@@ -21,6 +21,8 @@ BRIEF = (
     "tissue.sampling.steps=2",
     "tissue.sampling.guidance=[1.0, 2.5]",
     "eval.extractor_steps=20",
+    "eval.permutations=99",
+    "eval.kernel_subsets=10",
 )
 BRIEFLY = ["--preset", "tiny", *(argument for setting in BRIEF for argument in ("--set", setting))]
 

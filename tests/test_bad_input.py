@@ -164,3 +164,47 @@ def test_embeddings_that_lack_pairs_are_refused(study, tmp_path, run_g2m):
     )  # fmt: skip
     assert result.returncode == 2
     assert "no embedding for" in result.stderr.splitlines()[-1]
+
+
+def test_guidance_that_is_no_number_is_refused_before_anything_is_opened(tmp_path, run_g2m):
+    result = run_g2m(
+        "diffusion", "generate", tmp_path / "model", tmp_path / "embeddings.h5ad", "--out", tmp_path / "images",
+        "--guidance", "abc",
+    )  # fmt: skip
+    assert result.returncode == 2
+    assert result.stderr.splitlines() == [
+        "g2m: --guidance abc: expected numbers from 0 separated by commas, for example 1,3,7"
+    ]
+
+
+def test_folder_that_is_no_model_is_refused(study, tmp_path, run_g2m):
+    result = run_g2m("diffusion", "generate", study / "runs", study / "embeddings.h5ad", "--out", tmp_path / "images")
+    assert result.returncode == 2
+    assert "no generator here" in result.stderr.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_gan_is_not_drawn_from_with_guidance(study, tmp_path, run_g2m):
+    model = study / "runs" / "gan" / "model"
+    result = run_g2m(
+        "diffusion", "generate", model, study / "embeddings.h5ad", "--out", tmp_path / "images", "--guidance", "1,3"
+    )
+    assert result.returncode == 2
+    assert "knows no guidance" in result.stderr.splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--preset", "tiny-sd"], "add --autoencoder RUN/model"),
+        (["--preset", "tiny-sd", "--autoencoder", "nowhere"], "nowhere: no autoencoder here"),
+    ],
+)
+def test_missing_autoencoder_is_refused_and_leaves_nothing(arguments, message, study, tmp_path, run_g2m):
+    result = run_g2m(
+        "diffusion", "train", study / "dataset", study / "embeddings.h5ad", "--out", tmp_path / "run", *arguments
+    )
+    assert result.returncode == 2
+    assert message in result.stderr.splitlines()[-1]
+    assert not (tmp_path / "run").exists()

@@ -14,21 +14,33 @@ STEPS = 20
 LOSSES_ONLY = ("images_per_second",)
 
 
+KILLS = {"gan": (4, 13), "diffusion": (7,)}  # rows of metrics.jsonl at which a run is killed
+
+
+@pytest.fixture(scope="module", params=list(KILLS))
+def stage(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def gan_command(study):
+def command(stage, study):
     """Arguments of a training of 20 steps, all but --out."""
-    return [
-        "gan", "train", study / "dataset", study / "embeddings.h5ad",
-        "--encoder", study / "runs" / "encoders" / "model", "--preset", "tiny", "--log-with", "none",
-        "--set", f"stages.0.total_images={16 * STEPS}", "--set", "batch_size=16", "--set", "micro_batch=8",
-        "--set", "loop.checkpoint_images=48",
+    arguments = [
+        stage, "train", study / "dataset", study / "embeddings.h5ad", "--preset", "tiny", "--log-with", "none",
+        "--set", "batch_size=16", "--set", "micro_batch=8", "--set", "loop.checkpoint_images=48",
     ]  # fmt: skip
+    images = 16 * STEPS
+    if stage == "gan":
+        encoder = study / "runs" / "encoders" / "model"
+        return [*arguments, "--encoder", encoder, "--set", f"stages.0.total_images={images}"]
+    small = ["--set", "denoiser.channels=[16, 32]", "--set", "sampling.steps=1"]
+    return [*arguments, *small, "--set", f"total_images={images}"]
 
 
 @pytest.fixture(scope="module")
-def never_killed(gan_command, tmp_path_factory, run_g2m):
-    run = tmp_path_factory.mktemp("whole") / "gan"
-    result = run_g2m(*gan_command, "--out", run)
+def never_killed(command, tmp_path_factory, run_g2m):
+    run = tmp_path_factory.mktemp("whole") / "run"
+    result = run_g2m(*command, "--out", run)
     assert result.returncode == 0, result.stderr
     assert len(losses(run)) == STEPS
     return run
@@ -68,34 +80,34 @@ def start(command, run):
     return subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def test_run_killed_twice_ends_in_the_same_losses_bit_for_bit(gan_command, never_killed, tmp_path, run_g2m):
-    run = tmp_path / "gan"
-    for rows in (4, 13):
-        assert kill_when(start(gan_command, run), lambda rows=rows: rows_written(run) >= rows)
-    result = run_g2m(*gan_command, "--out", run)
+def test_killed_run_ends_in_the_same_losses_bit_for_bit(stage, command, never_killed, tmp_path, run_g2m):
+    run = tmp_path / "run"
+    for rows in KILLS[stage]:
+        assert kill_when(start(command, run), lambda rows=rows: rows_written(run) >= rows)
+    result = run_g2m(*command, "--out", run)
     assert result.returncode == 0, result.stderr
     assert losses(run) == losses(never_killed)
 
 
 @pytest.mark.slow
-def test_run_killed_at_random_moments_ends_in_the_same_losses(gan_command, never_killed, tmp_path, run_g2m):
-    run, moments = tmp_path / "gan", random.Random(0)
+def test_run_killed_at_random_moments_ends_in_the_same_losses(command, never_killed, tmp_path, run_g2m):
+    run, moments = tmp_path / "run", random.Random(0)
     for _ in range(12):
-        process, moment = start(gan_command, run), time.monotonic() + moments.uniform(0, 20)
+        process, moment = start(command, run), time.monotonic() + moments.uniform(0, 20)
         kill_when(process, lambda moment=moment: time.monotonic() > moment)
-    result = run_g2m(*gan_command, "--out", run)
+    result = run_g2m(*command, "--out", run)
     assert result.returncode == 0, result.stderr
     assert losses(run) == losses(never_killed)
 
 
-def test_two_processes_compute_the_losses_of_one(gan_command, never_killed, tmp_path):
-    run = tmp_path / "gan"
-    command = [
+def test_two_processes_compute_the_losses_of_one(command, never_killed, tmp_path):
+    run = tmp_path / "run"
+    launched = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "g2m_cli",
-        *map(str, gan_command), "--out", str(run),
+        *map(str, command), "--out", str(run),
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    result = subprocess.run(launched, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert result.returncode == 0, result.stderr[-3000:]
 
     one, two = losses(never_killed), losses(run)

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import zarr
 
+MODELS = ["gan", "tissue-w1", "tissue-w2.5"]
+
 
 def test_report_and_every_artefact_are_there(study):
     for path in (
@@ -16,13 +18,18 @@ def test_report_and_every_artefact_are_there(study):
         "runs/encoders/metrics.jsonl",
         "embeddings.h5ad",
         "runs/gan/model/model.safetensors",
+        "runs/tissue/model/model_index.json",
         "generated/gan/index.parquet",
+        "generated/tissue-w1/index.parquet",
+        "generated/tissue-w2.5/index.parquet",
         "report/report.html",
         "report/metrics.json",
+        "report/table1.csv",
     ):
         assert (study / path).is_file(), path
     assert list((study / "report" / "figures").glob("*.png"))
-    assert list((study / "runs" / "gan" / "samples").glob("*.png"))
+    for generator in ("gan", "tissue"):
+        assert list((study / "runs" / generator / "samples").glob("*.png"))
 
 
 def test_metrics_hold_the_agreed_keys(study):
@@ -35,12 +42,33 @@ def test_metrics_hold_the_agreed_keys(study):
     assert {
         "extractor", "frechet_generated_vs_test", "frechet_train_vs_test", "frechet_shuffled_vs_test",
         "kernel_generated_vs_test", "region_accuracy", "region_accuracy_real", "region_accuracy_mean_rgb", "factors",
+        "seconds_per_1000_images",
     } <= set(gan)  # fmt: skip
+    assert list(metrics["models"]) == MODELS
+    for model in metrics["models"].values():
+        assert set(model) == set(gan)
+        assert model["extractor"] == gan["extractor"]
+        assert model["seconds_per_1000_images"] > 0
     for factor in gan["factors"].values():
         assert {"within_region_generated", "within_region_real", "p"} <= set(factor)
     assert metrics["seed"] == 0
     assert metrics["peak_rss_gib"] > 0
     assert metrics["seconds"]["gan"] > 0
+
+
+def test_table_1_has_a_row_for_each_generator_and_one_of_real_patches(study):
+    table = pd.read_csv(study / "report" / "table1.csv")
+    assert table["generator"].tolist() == ["StyleGAN-G", "tissue (w = 1)", "tissue (w = 2.5)", "real patches"]
+    page = (study / "report" / "report.html").read_text()
+    assert page.index("Table 1") < page.index("What the genes drew</h2>")
+    for label in table["generator"][:3]:
+        assert f"{label}: do generated patches look like real ones?" in page
+
+
+def test_all_generators_draw_the_same_spots_and_noise(study):
+    indices = [pd.read_parquet(study / "generated" / name / "index.parquet") for name in MODELS]
+    for index in indices[1:]:
+        pd.testing.assert_frame_equal(index, indices[0])
 
 
 def test_report_is_one_file_that_loads_nothing(study):
@@ -69,21 +97,26 @@ def test_generated_images_have_one_index_row_each(study):
 
 
 def test_second_run_skips_what_is_done(study, phantom, run_g2m, briefly):
-    models = [study / "runs" / name / "model" for name in ("encoders", "gan")]
+    models = [study / "runs" / name / "model" for name in ("encoders", "gan", "tissue")]
     before = [path.stat().st_mtime_ns for path in models]
     result = run_g2m("run", phantom / "study.toml", "--out", study, *briefly)
     assert result.returncode == 0, result.stderr
     assert [path.stat().st_mtime_ns for path in models] == before
-    assert result.stderr.count("unchanged, kept") == 8
+    assert result.stderr.count("unchanged, kept") == 15
     assert not (study / "superseded").exists()
 
 
 def test_changed_setting_redoes_what_depends_on_it_and_keeps_the_old(study, phantom, tmp_path, run_g2m, briefly):
     copy = shutil.copytree(study, tmp_path / "copy")
-    result = run_g2m("run", phantom / "study.toml", "--out", copy, *briefly, "--set", "gan.guidance.weight=0.25")
+    once = [*briefly, "--set", "tissue.sampling.guidance=[1.0]"]
+    result = run_g2m("run", phantom / "study.toml", "--out", copy, *once, "--set", "gan.guidance.weight=0.25")
     assert result.returncode == 0, result.stderr
-    assert "encoders: unchanged, kept" in result.stderr
+    for name in ("encoders", "tissue", "generate_tissue-w1"):
+        assert f"{name}: unchanged, kept" in result.stderr
     assert "gan: unchanged, kept" not in result.stderr
     assert sorted(path.name.split("-", 2)[2] for path in (copy / "superseded").iterdir()) == [
         "gan", "gan", "gan-figure", "gan-shuffled", "report",
     ]  # fmt: skip
+    # images that are there but no longer asked for stay out of the report
+    assert (copy / "generated" / "tissue-w2.5").is_dir()
+    assert list(json.loads((copy / "report" / "metrics.json").read_text())["models"]) == ["gan", "tissue-w1"]

@@ -1,0 +1,55 @@
+import pytest
+
+from g2m_cli.errors import InputError
+from g2m_cli.reporting import family_of, label_of
+from g2m_cli.study_settings import requests, resolve_study
+
+
+@pytest.mark.parametrize(
+    ("preset", "generators"),
+    [("paper", ("gan", "sd")), ("paper-code", ("gan", "sd")), ("base", ("gan", "tissue")), ("tiny", ("gan", "tissue"))],
+)
+def test_generators_belong_to_the_preset_unless_named(preset, generators):
+    assert resolve_study(preset, seed=0).generators == generators
+    assert resolve_study(preset, seed=0, generators=["sd"]).generators == ("sd",)
+
+
+def test_overrides_reach_their_stage_and_decide_whether_an_autoencoder_is_trained():
+    found = resolve_study(
+        "tiny", seed=0, generators=["gan", "sd"], overrides=["sd.batch_size=4", "vae.batch_size=5", "gan.batch_size=8"]
+    )
+    assert (found.diffusion["sd"].model.batch_size, found.autoencoder.model.batch_size) == (4, 5)
+    assert [found.wants_autoencoder(name) for name in ("gan", "sd")] == [False, True]
+    other = resolve_study("tiny", seed=0, generators=["sd"], overrides=["sd.codes.autoencoder=/a/vae"])
+    assert not other.wants_autoencoder("sd")
+
+
+def test_each_guidance_strength_is_a_model_of_its_own():
+    found = resolve_study("tiny", seed=0, overrides=["tissue.sampling.guidance=[1.0, 2.5, 7]"])
+    assert found.models("gan") == {"gan": 1.0}
+    assert found.models("tissue") == {"tissue-w1": 1.0, "tissue-w2.5": 2.5, "tissue-w7": 7.0}
+    wanted = requests("tissue-w2.5", 2.5, limit=200)
+    assert list(wanted) == ["tissue-w2.5", "tissue-w2.5-shuffled", "tissue-w2.5-figure"]
+    assert [request.limit for request in wanted.values()] == [200, 200, 10]
+    assert {request.guidance for request in wanted.values()} == {2.5}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"generators": ["gan", "vqgan"]}, "expected names among gan, tissue, sd"),
+        ({"generators": [""]}, "expected names among gan, tissue, sd"),
+        ({"overrides": ["sd.batch_size=4"]}, "no stage sd; see --generators"),
+        ({"overrides": ["vae.batch_size=4"]}, "no stage vae"),
+        ({"overrides": ["tissue.batchsize=4"]}, r"unknown setting batchsize; did you mean batch_size\?"),
+        ({"overrides": ["data.x=4"]}, "STAGE one of encoders, gan, tissue, sd, vae, eval"),
+    ],
+)
+def test_mistakes_are_named(arguments, message):
+    with pytest.raises(InputError, match=message):
+        resolve_study("tiny", seed=0, **arguments)
+
+
+def test_names_tell_family_and_label():
+    assert [family_of(name) for name in ("gan", "tissue-w1", "sd-w7.5")] == ["gan", "tissue", "sd"]
+    assert [label_of(name) for name in ("gan", "sd-w7.5")] == ["StyleGAN-G", "sd (w = 7.5)"]
