@@ -108,8 +108,8 @@ def test_second_run_skips_what_is_done(study, phantom, run_g2m, briefly):
 
 def test_changed_setting_redoes_what_depends_on_it_and_keeps_the_old(study, phantom, tmp_path, run_g2m, briefly):
     copy = shutil.copytree(study, tmp_path / "copy")
-    once = [*briefly, "--set", "tissue.sampling.guidance=[1.0]"]
-    result = run_g2m("run", phantom / "study.toml", "--out", copy, *once, "--set", "gan.guidance.weight=0.25")
+    changed = ["--set", "gan.guidance.weight=0.25", "--set", "tissue.sampling.guidance=[1.0]"]
+    result = run_g2m("run", phantom / "study.toml", "--out", copy, *briefly, *changed)
     assert result.returncode == 0, result.stderr
     for name in ("encoders", "tissue", "generate_tissue-w1"):
         assert f"{name}: unchanged, kept" in result.stderr

@@ -1,7 +1,9 @@
 import pytest
 
 from g2m_cli.errors import InputError
+from g2m_cli.generation import Request
 from g2m_cli.reporting import family_of, label_of
+from g2m_cli.stages.diffusion import diffusion_record
 from g2m_cli.study_settings import requests, resolve_study
 
 
@@ -26,12 +28,28 @@ def test_overrides_reach_their_stage_and_decide_whether_an_autoencoder_is_traine
 
 def test_each_guidance_strength_is_a_model_of_its_own():
     found = resolve_study("tiny", seed=0, overrides=["tissue.sampling.guidance=[1.0, 2.5, 7]"])
-    assert found.models("gan") == {"gan": 1.0}
-    assert found.models("tissue") == {"tissue-w1": 1.0, "tissue-w2.5": 2.5, "tissue-w7": 7.0}
-    wanted = requests("tissue-w2.5", 2.5, limit=200)
+    assert found.models("gan", limit=200) == {"gan": Request()}
+    models = found.models("tissue", limit=200)
+    assert {name: request.guidance for name, request in models.items()} == {
+        "tissue-w1": 1.0,
+        "tissue-w2.5": 2.5,
+        "tissue-w7": 7.0,
+    }
+    wanted = requests("tissue-w2.5", models["tissue-w2.5"])
     assert list(wanted) == ["tissue-w2.5", "tissue-w2.5-shuffled", "tissue-w2.5-figure"]
     assert [request.limit for request in wanted.values()] == [200, 200, 10]
-    assert {request.guidance for request in wanted.values()} == {2.5}
+    assert {(request.guidance, request.steps) for request in wanted.values()} == {
+        (2.5, found.diffusion["tissue"].model.sampling.steps)
+    }
+
+
+def test_how_images_are_drawn_does_not_make_another_model(tmp_path):
+    def record(*overrides):
+        settings = resolve_study("tiny", seed=0, overrides=overrides).diffusion["tissue"]
+        return diffusion_record(tmp_path / "dataset", tmp_path / "embeddings.h5ad", settings)["id"]
+
+    assert record("tissue.sampling.guidance=[1.0, 3.0]", "tissue.sampling.steps=9") == record()
+    assert record("tissue.optimizer.lr=0.5") != record()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from g2m_cli.artefacts import Artefacts
@@ -77,7 +78,7 @@ def run_study(
         if settings.wants_autoencoder(generator):
             work.train_autoencoder()
         work.train_generator(generator)
-        models += work.draw(generator, None if generator == GAN else spots)
+        models += work.draw(generator, spots)
     study, artefacts = work.study, work.artefacts
     artefacts.once(
         "report",
@@ -163,19 +164,14 @@ class StudyRun:
 
     def draw(self, generator: str, limit: int | None) -> list[str]:
         """Draw what the report needs; give the names that the report scores."""
-        models = self.settings.models(generator)
-        for model, strength in models.items():
-            for name, request in requests(model, strength, limit).items():
-                folder, source = self.study.generated(name), self.study.run(generator) / "model"
+        models = self.settings.models(generator, limit)
+        source = self.study.run(generator) / "model"
+        for model, images in models.items():
+            for name, request in requests(model, images).items():
+                folder = self.study.generated(name)
                 record = generated_record(source, self.study.embeddings, request)
-                wanted = {folder: request}
-                self.artefacts.once(
-                    f"generate_{name}",
-                    folder,
-                    record["id"],
-                    folder_id,
-                    lambda source=source, wanted=wanted: generate(source, self.study.embeddings, wanted),  # type: ignore[misc]
-                )
+                draw = partial(generate, source, self.study.embeddings, {folder: request})
+                self.artefacts.once(f"generate_{name}", folder, record["id"], folder_id, draw)
         return list(models)
 
 
@@ -215,7 +211,7 @@ def run_demo(directory: Path, *, seed: int, preset: str = "tiny", size: str = "d
             raise InputError(f"{phantom} is another phantom ({kept.read_text()}); name another folder")
         say("simulate: unchanged, kept")
     else:
-        with artefacts.timed("simulate"), complete_or_absent(phantom) as partial:
-            simulate_study(partial, preset=size, seed=seed, workers=2, track=track)
-            write_json(partial / kept.name, wanted)
+        with artefacts.timed("simulate"), complete_or_absent(phantom) as building:
+            simulate_study(building, preset=size, seed=seed, workers=2, track=track)
+            write_json(building / kept.name, wanted)
     return run_study(phantom / "study.toml", directory, preset=preset, seed=seed, spots=DEMO_SPOTS)

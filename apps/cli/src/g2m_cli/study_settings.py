@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from g2m_cli.errors import InputError
@@ -46,12 +46,23 @@ class StudySettings:
 
         return generator in self.diffusion and self.diffusion[generator].model.codes.autoencoder == STUDY
 
-    def models(self, generator: str) -> dict[str, float]:
-        """Name what a generator is scored as, one entry a guidance strength: ``gan``, ``tissue-w1``."""
+    def models(self, generator: str, limit: int | None = None) -> dict[str, Request]:
+        """Name what a generator is scored as, and say how it is drawn from, for each guidance strength.
+
+        Parameters
+        ----------
+        generator
+            ``gan`` gives ``gan``, ``tissue`` gives ``tissue-w1``, ``tissue-w3``, …
+        limit
+            Diffusion draws at most this many test spots.
+        """
         if generator == GAN:
-            return {GAN: 1.0}
-        strengths = self.diffusion[generator].model.sampling.guidance
-        return {strength_name(generator, strength): strength for strength in strengths}
+            return {GAN: Request()}
+        sampling = self.diffusion[generator].model.sampling
+        return {
+            strength_name(generator, strength): Request(guidance=strength, steps=sampling.steps, limit=limit)
+            for strength in sampling.guidance
+        }
 
 
 def resolve_study(
@@ -105,22 +116,13 @@ def resolve_study(
     return found
 
 
-def requests(name: str, strength: float, limit: int | None) -> dict[str, Request]:
-    """Give the images that a report of one model needs, by folder.
-
-    Parameters
-    ----------
-    name, strength
-        The model's, of `StudySettings.models`.
-    limit
-        At most this many test spots.
-    """
+def requests(name: str, request: Request) -> dict[str, Request]:
+    """Give the images that a report of one model needs, by folder: of `StudySettings.models`, and what goes with it."""
+    figure = replace(request, seeds=tuple(range(_FIGURE_NOISES)), shared_noise=True, limit=_FIGURE_SPOTS)
     return {
-        name: Request(guidance=strength, limit=limit),
-        f"{name}-shuffled": Request(guidance=strength, limit=limit, shuffle_conditions=True),
-        f"{name}-figure": Request(
-            guidance=strength, seeds=tuple(range(_FIGURE_NOISES)), shared_noise=True, limit=_FIGURE_SPOTS
-        ),
+        name: request,
+        f"{name}-shuffled": replace(request, shuffle_conditions=True),
+        f"{name}-figure": figure,
     }
 
 

@@ -190,9 +190,10 @@ def diffusion_record(
     settings: RunSettings[DiffusionSettings],
     autoencoder: Path | None = None,
 ) -> dict[str, Any]:
-    """Describe the generator that these parents and settings give."""
+    """Describe the generator that these parents and settings give; how it is drawn from decides nothing of it."""
     parents = {"dataset": dataset_id(dataset_folder), "embeddings": embeddings_id(embeddings_file)}
     chosen = with_autoencoder(settings, autoencoder)
     if chosen.model.codes.autoencoder:
         parents["autoencoder"] = model_id(autoencoder or Path(chosen.model.codes.autoencoder))
-    return provenance("diffusion", learned(chosen), parents)
+    decisive = {key: value for key, value in learned(chosen).items() if key != "sampling"}
+    return provenance("diffusion", decisive, parents)
