@@ -11,7 +11,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import time
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -177,17 +176,13 @@ class Bench:
 
     def generate(self, name: str, run: Path) -> tuple[Path, float]:
         """Draw every test spot without guidance; give the folder and the seconds for 1,000 images."""
-        out = self.root / "generated" / run.name
-        folder = out if name == "gan" else out.with_name(f"{out.name}-w1")
-        clock = self.root / f"{run.name}.seconds"
-        if not folder.exists():
-            group, guidance = ("gan", []) if name == "gan" else ("diffusion", ["--guidance", "1"])
-            began = time.monotonic()
-            g2m(group, "generate", run / "model", self.embeddings, "--out", out, *guidance)
-            clock.write_text(str(time.monotonic() - began))
         from g2m_cli.generation import read_generated
 
-        return folder, 1000 * float(clock.read_text()) / len(read_generated(folder)[0])
+        out = self.root / "generated" / run.name
+        folder = out if name == "gan" else out.with_name(f"{out.name}-w1")
+        group, guidance = ("gan", []) if name == "gan" else ("diffusion", ["--guidance", "1"])
+        self.once(folder, group, "generate", run / "model", self.embeddings, "--out", out, *guidance)
+        return folder, read_generated(folder)[2]["timing"]["seconds_per_1000_images"]
 
     def score(self, drawn: Path) -> dict[str, Any]:
         """The entry that a report has for a generator; shuffled conditions are left out, so that figure is not one."""

@@ -47,7 +47,7 @@ def snapshot(task):
     """What the application's checkpoint holds: Accelerate's prepared objects, and the task's own state."""
     own = task.state_dict()
     assert all(isinstance(value, torch.Tensor | int | float) for value in own.values())
-    states = [task.reconstruction.state_dict(), task.optimizer.state_dict(), own]
+    states = [task.reconstruction.state_dict(), task.updates.optimizer.state_dict(), own]
     return [copied(state) for state in states]
 
 
@@ -93,7 +93,7 @@ def test_a_resumed_run_continues_bit_for_bit():
     train(stopped, 3, 1)  # what was saved must not go on changing
     resumed = AutoencoderTask.build(MICRO, seed=5)
     resumed.reconstruction.load_state_dict(weights)
-    resumed.optimizer.load_state_dict(optimizer)
+    resumed.updates.optimizer.load_state_dict(optimizer)
     resumed.load_state_dict(own)
     assert train(resumed, 3, 3) == losses[3:]
     assert resumed.scaling_factor == straight.scaling_factor
@@ -110,7 +110,7 @@ def test_the_learning_rate_rises_and_falls_to_nothing_by_images_seen():
     task = AutoencoderTask.build(MICRO)
     for seen, expected in ((0, 0.25), (200, 1.0), (742, 0.5), (984, 0.016)):
         task.step(make_batch(seen), seen)
-        assert task.optimizer.param_groups[0]["lr"] == pytest.approx(expected * MICRO.lr)
+        assert task.updates.optimizer.param_groups[0]["lr"] == pytest.approx(expected * MICRO.lr)
 
 
 def test_evaluation_measures_reconstructions_of_the_posterior_mean_and_touches_nothing(trained):

@@ -42,13 +42,13 @@ def snapshot(task):
     """What the application's checkpoint holds: Accelerate's prepared objects, and the task's own state."""
     own = task.state_dict()
     assert all(isinstance(value, torch.Tensor | int | float) for value in own.values())
-    return copied([task.denoiser.state_dict(), task.optimizer.state_dict(), own])
+    return copied([task.denoiser.state_dict(), task.updates.optimizer.state_dict(), own])
 
 
 def restore(task, saved):
     weights, optimizer, own = copied(saved)
     task.denoiser.load_state_dict(weights)
-    task.optimizer.load_state_dict(optimizer)
+    task.updates.optimizer.load_state_dict(optimizer)
     task.load_state_dict(own)
 
 
@@ -251,7 +251,7 @@ def test_learning_rates_warm_up_with_images_seen(micro, make, batch_from):
     task = make(micro)
     for seen, share in ((0, 8 / 64), (32, 40 / 64), (128, 1.0)):
         task.step(batch_from(seen), seen)
-        assert task.optimizer.param_groups[0]["lr"] == pytest.approx(share * micro.optimizer.lr)
+        assert task.updates.optimizer.param_groups[0]["lr"] == pytest.approx(share * micro.optimizer.lr)
 
 
 def test_samples_depend_on_the_seed(micro, make, batch_from):

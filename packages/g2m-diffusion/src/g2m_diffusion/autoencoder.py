@@ -1,6 +1,5 @@
 """An autoencoder of one's own where no pretrained one can be had: its training, its files, and loading either."""
 
-import contextlib
 import dataclasses
 import json
 import math
@@ -19,7 +18,7 @@ from g2m_diffusion.files import complete_folder
 from g2m_diffusion.hub import from_hub
 from g2m_diffusion.moments import LOG_VARIANCE_RANGE, sample_posterior
 from g2m_diffusion.schedule import learning_rate
-from g2m_diffusion.task import Accelerator
+from g2m_diffusion.updates import Accelerator, Updates
 from g2m_diffusion.views import read_patches, turn
 
 CARD = "README.md"
@@ -67,12 +66,11 @@ class AutoencoderTask:
         self.settings = settings
         self.autoencoder = autoencoder
         self.reconstruction = Reconstruction(autoencoder)
-        self.optimizer: Any = torch.optim.AdamW(autoencoder.parameters(), settings.lr, betas=(0.9, 0.99))
+        optimizer = torch.optim.AdamW(autoencoder.parameters(), settings.lr, betas=(0.9, 0.99))
+        self.updates = Updates(self.reconstruction, optimizer)
         self.scores: dict[str, float] = {}  # of the last `evaluate`
         # Running means: weight so far, latents' mean and mean square, squared error of a colour.
         self._running = torch.zeros(4)
-        self._parallel: nn.Module = self.reconstruction  # wrapped for several processes by `prepare`
-        self._accelerator: Any = None
 
     @classmethod
     def build(cls, settings: AutoencoderSettings, seed: int = 0) -> "AutoencoderTask":
@@ -97,8 +95,7 @@ class AutoencoderTask:
 
     def prepare(self, accelerator: Accelerator) -> None:
         """Move everything to the accelerator's device and let it wrap module and optimiser."""
-        self._accelerator = accelerator
-        self._parallel, self.optimizer = accelerator.prepare(self.reconstruction, self.optimizer)
+        self.updates.prepare(accelerator)
         self._running = self._running.to(accelerator.device)
 
     def step(self, batch: Mapping[str, Tensor], images_seen: int) -> Losses:
@@ -118,22 +115,20 @@ class AutoencoderTask:
         """
         settings, n = self.settings, len(batch["key"])
         middle = images_seen + settings.batch_size / 2
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(settings.lr, middle, settings.total_images, settings.warmup_images, DECAY_SHARE)
-        self._parallel.train()
-        self.optimizer.zero_grad()
+        self.updates.begin(
+            learning_rate(settings.lr, middle, settings.total_images, settings.warmup_images, DECAY_SHARE)
+        )
         totals: Losses = {}
         for start in range(0, n, settings.micro_batch):
             keys, patch = (batch[name][start : start + settings.micro_batch] for name in ("key", "patch"))
             share, last = len(keys) / n, start + settings.micro_batch >= n
-            with self._gradients(last):
+            with self.updates.gradients(last):
                 losses, latents = self._losses(patch, keys)
-                self._backward(losses["loss"] * share)
+                self.updates.backward(losses["loss"] * share)
             seen = losses | {"latent_mean": latents.mean(), "latent_square": latents.square().mean()}
             for name, value in seen.items():
                 totals[name] = totals.get(name, 0.0) + value.detach() * share
-        self._clip()
-        self.optimizer.step()
+        self.updates.finish(settings.clip_norm)
         self._track(totals.pop("latent_mean"), totals.pop("latent_square"), totals["pixel_error"])
         return totals
 
@@ -152,7 +147,7 @@ class AutoencoderTask:
             for start in range(0, len(batch["patch"]), self.settings.micro_batch):
                 patch = batch["patch"][start : start + self.settings.micro_batch]
                 images = read_patches(patch, self.settings.resolution)
-                with self._autocast():
+                with self.updates.autocast():
                     decoded = self.autoencoder.decode(self.autoencoder.encode(images).latent_dist.mean).sample
                 error = decoded.float().clamp(-1, 1) - images
                 squared += float(error.square().mean()) * len(patch)
@@ -202,8 +197,8 @@ class AutoencoderTask:
     def _losses(self, patch: Tensor, keys: Tensor) -> tuple[Losses, Tensor]:
         settings = self.settings
         images = turn(read_patches(patch, settings.resolution), keys, "dihedral")
-        with self._autocast():
-            decoded, latents, mean, log_variance = self._parallel(images, keys)
+        with self.updates.autocast():
+            decoded, latents, mean, log_variance = self.updates.parallel(images, keys)
         error = decoded.float() - images
         divergence = (mean.square() + log_variance.exp() - 1 - log_variance).sum() / 2
         parts = {
@@ -218,32 +213,12 @@ class AutoencoderTask:
     def _track(self, mean: Tensor, square: Tensor, error: Tensor) -> None:
         """Move the running means; their average over processes is the same on each."""
         values = torch.stack([torch.ones_like(mean), mean, square, error]).float().to(self._running.device)
-        reduce = getattr(self._accelerator, "reduce", None)
+        reduce = getattr(self.updates.accelerator, "reduce", None)
         if reduce is not None:
             values = reduce(values, reduction="mean")
         settings = self.settings
         decay = 0.5 ** (settings.batch_size / (RUNNING_SHARE * settings.total_images))
         self._running = decay * self._running + (1 - decay) * values
-
-    def _clip(self) -> None:
-        if not self.settings.clip_norm:
-            return
-        clip = getattr(self._accelerator, "clip_grad_norm_", torch.nn.utils.clip_grad_norm_)
-        clip(self.autoencoder.parameters(), self.settings.clip_norm)
-
-    def _gradients(self, last: bool) -> contextlib.AbstractContextManager[Any]:
-        no_sync = getattr(self._accelerator, "no_sync", None)
-        return contextlib.nullcontext() if last or no_sync is None else no_sync(self._parallel)
-
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        autocast = getattr(self._accelerator, "autocast", None)
-        return contextlib.nullcontext() if autocast is None else autocast()
-
-    def _backward(self, loss: Tensor) -> None:
-        if self._accelerator is None:
-            torch.autograd.backward(loss)
-        else:
-            self._accelerator.backward(loss)
 
     def _measured(self) -> str:
         """The reconstruction error, and on what."""

@@ -2,13 +2,12 @@
 
 import dataclasses
 import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from g2m_diffusion.config import DiffusionSettings
+from g2m_diffusion.files import complete_folder
 from g2m_diffusion.pipeline import ExpressionDiffusionPipeline
 
 SETTINGS, CARD = "settings.json", "README.md"
@@ -31,25 +30,11 @@ def save_pipeline(
     provenance
         Anything JSON can hold about where the weights come from.
     """
-    target = Path(directory)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        pipeline.save_pretrained(temporary, safe_serialization=True)
+    with complete_folder(Path(directory)) as folder:
+        pipeline.save_pretrained(folder, safe_serialization=True)
         record = {"settings": dataclasses.asdict(settings), "provenance": dict(provenance or {})}
-        (temporary / SETTINGS).write_text(json.dumps(record, indent=2, default=str) + "\n")
-        (temporary / CARD).write_text(_model_card(pipeline, settings, record["provenance"]))
-        temporary.chmod(0o755)
-        if target.exists():
-            discarded = temporary.with_name(temporary.name + ".old")
-            target.rename(discarded)
-            temporary.rename(target)
-            shutil.rmtree(discarded)
-        else:
-            temporary.rename(target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        (folder / SETTINGS).write_text(json.dumps(record, indent=2, default=str) + "\n")
+        (folder / CARD).write_text(_model_card(pipeline, settings, record["provenance"]))
 
 
 def _model_card(

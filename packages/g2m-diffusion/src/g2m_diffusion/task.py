@@ -1,9 +1,8 @@
 """Training a diffusion model: the protocol of docs/architecture.md, without its loop."""
 
-import contextlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
@@ -21,21 +20,10 @@ from g2m_diffusion.noise import Stream, draw_uniform
 from g2m_diffusion.objective import Objective, weighted_error
 from g2m_diffusion.pipeline import ExpressionDiffusionPipeline
 from g2m_diffusion.schedule import learning_rate
+from g2m_diffusion.updates import Accelerator, Updates
 from g2m_diffusion.views import choose_view, read_patches, turn
 
 Losses = dict[str, Tensor]
-
-
-@runtime_checkable  # for beartype
-class Accelerator(Protocol):
-    """What is used of `accelerate.Accelerator`; `no_sync(model)` and `autocast()` too, where they exist."""
-
-    @property
-    def device(self) -> torch.device: ...  # noqa: D102
-
-    def prepare(self, *args: Any) -> Any: ...  # noqa: D102
-
-    def backward(self, loss: Tensor) -> None: ...  # noqa: D102
 
 
 class DiffusionTask:
@@ -62,11 +50,10 @@ class DiffusionTask:
         self.objective = Objective(settings.objective)
         self.ema = AveragedModule(denoiser)
         chosen = settings.optimizer
-        self.optimizer: Any = torch.optim.AdamW(
+        optimizer = torch.optim.AdamW(
             denoiser.parameters(), chosen.lr, (chosen.beta1, chosen.beta2), weight_decay=chosen.weight_decay
         )
-        self._parallel: nn.Module = denoiser  # wrapped for several processes by `prepare`
-        self._accelerator: Any = None
+        self.updates = Updates(denoiser, optimizer)
 
     @classmethod
     def build(
@@ -114,8 +101,7 @@ class DiffusionTask:
 
     def prepare(self, accelerator: Accelerator) -> None:
         """Move everything to the accelerator's device and let it wrap module and optimiser."""
-        self._accelerator = accelerator
-        self._parallel, self.optimizer = accelerator.prepare(self.denoiser, self.optimizer)
+        self.updates.prepare(accelerator)
         self.ema.module.to(accelerator.device)
         if isinstance(self.codec, LatentCodec):
             self.codec.autoencoder.to(accelerator.device)
@@ -136,29 +122,20 @@ class DiffusionTask:
         `loss`; `error`, the same without weights; `gradient`, the gradient's length.
         """
         settings, chosen, n = self.settings, self.settings.optimizer, len(batch["key"])
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(
-                chosen.lr,
-                images_seen + settings.batch_size / 2,
-                settings.total_images,
-                chosen.warmup_images,
-                chosen.decay_share,
-            )
-        self._parallel.train()
-        self.optimizer.zero_grad()
+        middle = images_seen + settings.batch_size / 2
+        self.updates.begin(
+            learning_rate(chosen.lr, middle, settings.total_images, chosen.warmup_images, chosen.decay_share)
+        )
         totals = {name: torch.zeros((), device=batch["embedding"].device) for name in ("loss", "error")}
         for start in range(0, n, settings.micro_batch):
             part = {name: batch[name][start : start + settings.micro_batch] for name in batch}
             share, last = len(part["key"]) / n, start + settings.micro_batch >= n
-            with self._gradients(last):
-                loss, error = self._losses(self._parallel, part)
-                self._backward(loss * share)
+            with self.updates.gradients(last):
+                loss, error = self._losses(self.updates.parallel, part)
+                self.updates.backward(loss * share)
             totals["loss"] += loss.detach() * share
             totals["error"] += error.detach() * share
-        totals["gradient"] = torch.nn.utils.clip_grad_norm_(
-            self.denoiser.parameters(), chosen.clip_norm or float("inf")
-        ).detach()
-        self.optimizer.step()
+        totals["gradient"] = self.updates.finish(chosen.clip_norm)
         self.ema.update(self.denoiser, ema_decay(settings.ema, images_seen + settings.batch_size, settings.batch_size))
         return totals
 
@@ -231,7 +208,7 @@ class DiffusionTask:
             noisy, time, target, weight = self.objective.ask(codes, keys)
             dropped = draw_uniform(keys, Stream.DROP, 1)[:, 0] < share
             embeddings = self.denoiser.condition.drop(embeddings, dropped)
-        with self._autocast():
+        with self.updates.autocast():
             answer = denoiser(noisy, time, embeddings)
         return weighted_error(answer, target, weight), weighted_error(answer, target, torch.ones_like(weight))
 
@@ -244,17 +221,3 @@ class DiffusionTask:
                 chosen.to(keys.device).float(), keys, self.codec.scaling_factor, self.codec.shift_factor
             )
         return self.codec.encode(turn(read_patches(batch["patch"], self.settings.codes.resolution), keys, views))
-
-    def _gradients(self, last: bool) -> contextlib.AbstractContextManager[Any]:
-        no_sync = getattr(self._accelerator, "no_sync", None)
-        return contextlib.nullcontext() if last or no_sync is None else no_sync(self._parallel)
-
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        autocast = getattr(self._accelerator, "autocast", None)
-        return contextlib.nullcontext() if autocast is None else autocast()
-
-    def _backward(self, loss: Tensor) -> None:
-        if self._accelerator is None:
-            torch.autograd.backward(loss)
-        else:
-            self._accelerator.backward(loss)
