@@ -2,9 +2,12 @@ import pytest
 
 from g2m_cli.errors import InputError
 from g2m_cli.generation import Request
+from g2m_cli.pipeline import check_weights
 from g2m_cli.reporting import family_of, label_of
 from g2m_cli.stages.diffusion import diffusion_record
+from g2m_cli.study import Study
 from g2m_cli.study_settings import requests, resolve_study
+from g2m_diffusion import InputError as DiffusionInputError
 
 
 @pytest.mark.parametrize(
@@ -66,6 +69,14 @@ def test_how_images_are_drawn_does_not_make_another_model(tmp_path):
 def test_mistakes_are_named(arguments, message):
     with pytest.raises(InputError, match=message):
         resolve_study("tiny", seed=0, **arguments)
+
+
+def test_pretrained_weights_that_cannot_be_had_stop_a_study_before_any_work(tmp_path):
+    found = resolve_study("tiny", seed=0, generators=["gan", "sd"], overrides=["sd.codes.autoencoder=/no/where"])
+    with pytest.raises(DiffusionInputError, match="no/where"):
+        check_weights(found, Study(tmp_path))
+    (tmp_path / "runs" / "sd" / "model").mkdir(parents=True)  # what is trained needs no weights any more
+    check_weights(found, Study(tmp_path))
 
 
 def test_names_tell_family_and_label():

@@ -13,6 +13,7 @@ from g2m_cli.embeddings import embed, embeddings_record
 from g2m_cli.errors import InputError
 from g2m_cli.files import complete_or_absent, write_json
 from g2m_cli.generation import generate, generated_record
+from g2m_cli.run_folder import is_complete
 from g2m_cli.stages.autoencoder import autoencoder_record, train_autoencoder
 from g2m_cli.stages.diffusion import diffusion_record, train_diffusion
 from g2m_cli.stages.encoders import encoders_record, train_encoders
@@ -70,6 +71,7 @@ def run_study(
 
     settings = resolve_study(preset, seed=seed, generators=generators, overrides=overrides)
     check_splits(manifest)
+    check_weights(settings, Study(out))
     work = StudyRun(Study(out), settings, Artefacts(out), launch or Launch())
     work.build(manifest)
     work.train_encoders()
@@ -191,6 +193,24 @@ def check_splits(manifest: Path) -> None:
             raise InputError(
                 f'{manifest}: no sample has split = "{split}"; a report compares test with training sections'
             )
+
+
+def check_weights(settings: StudySettings, study: Study) -> None:
+    """Refuse a study whose pretrained autoencoder cannot be had, before encoders and others are trained.
+
+    Raises
+    ------
+    g2m_diffusion.InputError
+        Says which, and what to do.
+    """
+    from g2m_diffusion import STUDY, load_autoencoder
+
+    for generator in settings.generators:
+        if generator == GAN or is_complete(study.run(generator)):
+            continue
+        codes = settings.diffusion[generator].model.codes
+        if codes.autoencoder not in ("", STUDY):
+            load_autoencoder(codes.autoencoder, revision=codes.revision or None)
 
 
 def run_demo(directory: Path, *, seed: int, preset: str = "tiny", size: str = "demo") -> Path:
