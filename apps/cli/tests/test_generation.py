@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from g2m_cli.errors import InputError
-from g2m_cli.generation import Drawing, Request, parse_guidance, strength_name
+from g2m_cli.generation import Drawing, Request, open_images, parse_guidance, strength_name
 from g2m_cli.generators import open_generator
 
 
@@ -66,3 +66,8 @@ def test_images_of_a_request_do_not_depend_on_the_batch_and_their_time_is_kept(t
     assert (images[:, 0, 0, 0] == plan.keys % 251).all()
     assert timing["images"] == 150
     assert timing["seconds_per_1000_images"] >= 0
+
+
+def test_folder_without_images_is_refused(tmp_path):
+    with pytest.raises(InputError, match="no generated images here"):
+        open_images(tmp_path / "generated" / "foo")

@@ -10,7 +10,7 @@ import pytest
 
 from g2m_cli import scoring
 from g2m_cli.errors import InputError
-from g2m_cli.reporting import drawn_models
+from g2m_cli.models import drawn_models
 from g2m_cli.study import Study
 
 

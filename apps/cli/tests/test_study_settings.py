@@ -2,8 +2,8 @@ import pytest
 
 from g2m_cli.errors import InputError
 from g2m_cli.generation import Request
+from g2m_cli.models import family_of, label_of
 from g2m_cli.pipeline import check_weights
-from g2m_cli.reporting import family_of, label_of
 from g2m_cli.stages.diffusion import diffusion_record
 from g2m_cli.study import Study
 from g2m_cli.study_settings import requests, resolve_study

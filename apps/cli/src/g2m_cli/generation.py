@@ -202,15 +202,26 @@ def read_generated(folder: Path) -> tuple[NDArray[np.uint8], pd.DataFrame, dict[
         If the folder does not hold generated images.
     """
     import pandas as pd
+
+    images = open_images(folder)
+    return np.asarray(images[:]), pd.read_parquet(folder / "index.parquet"), read_provenance(folder) or {}
+
+
+def open_images(folder: Path) -> Any:
+    """Open generated images without reading them, as a zarr array.
+
+    Raises
+    ------
+    InputError
+        If the folder does not hold generated images.
+    """
     import zarr
 
-    record = read_provenance(folder)
-    if record is None or not (folder / "images.zarr").is_dir():
+    if read_provenance(folder) is None or not (folder / "images.zarr").is_dir():
         raise InputError(
-            f"{folder}: no generated images here; `g2m gan generate` and `g2m diffusion generate` write them"
+            f"{folder}: no generated images here; `g2m gan generate` or `g2m diffusion generate` writes them"
         )
-    images: Any = zarr.open_array(folder / "images.zarr", mode="r")
-    return np.asarray(images[:]), pd.read_parquet(folder / "index.parquet"), record
+    return zarr.open_array(folder / "images.zarr", mode="r")
 
 
 def chosen_rows(obs: pd.DataFrame, request: Request, source: Path) -> NDArray[np.int64]:

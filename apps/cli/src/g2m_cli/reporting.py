@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from g2m_cli.console import say
-from g2m_cli.errors import InputError
-from g2m_cli.generation import read_generated
-from g2m_cli.metrics_log import FILE as METRICS
+from g2m_cli.generation import open_images, read_generated
 from g2m_cli.metrics_log import read_metrics
+from g2m_cli.models import file_name, label_of, runs_behind, with_companions
 from g2m_cli.provenance import provenance, read_provenance
 from g2m_cli.scoring import (
     TestSpots,
@@ -29,8 +27,6 @@ from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
 
 if TYPE_CHECKING:
     from g2m_eval import EvaluationSettings, ReportFigure, ReportSection, SmallExtractor
-
-_COMPANIONS = ("-shuffled", "-figure")  # of every generator's images: from permuted conditions, and for Figure 2
 
 
 def write_study_report(
@@ -75,7 +71,7 @@ def write_study_report(
     dataset = open_dataset(study.dataset)
     spots = load_test_spots(study.dataset)
     encoders = score_encoders(study.run("encoders") / "model", spots)
-    resolution = min(image_side(study.generated(name)) for name in models)
+    resolution = min(int(open_images(study.generated(name)).shape[1]) for name in models)
     judge = train_judge(study.dataset, resolution, settings.model, seed=settings.seed)
     keep_extractor(judge.extractor, study)
     scores = {name: score_generator(study, name, spots, judge, settings.model, seed=settings.seed) for name in models}
@@ -128,70 +124,6 @@ def write_study_report(
     return target / "report.html"
 
 
-def drawn_models(study: Study) -> list[str]:
-    """Find the names below ``generated/`` that a report can be made of.
-
-    Each needs ``<name>-shuffled`` and ``<name>-figure`` beside it, and its model and the embeddings as they are now: of
-    what is left out, the reason is told.
-
-    Raises
-    ------
-    InputError
-        If there is none.
-    """
-    from g2m_cli.study_settings import GENERATORS
-
-    names = []
-    for folder in sorted(study.generated("").glob("*/")):
-        if family_of(folder.name) not in GENERATORS or folder.name.endswith(_COMPANIONS):
-            continue
-        absent = [name for name in _with_companions(folder.name) if read_provenance(study.generated(name)) is None]
-        parents = (read_provenance(folder) or {}).get("parents", {})
-        now = {
-            "model": folder_id(study.run(family_of(folder.name))),
-            "embeddings": embeddings_id(study.embeddings),
-        }
-        if absent:
-            say(f"{folder}: left out of the report, {absent[0]} is missing")
-        elif parents != now:
-            say(f"{folder}: left out of the report, it was drawn by another model or from other embeddings")
-        else:
-            names.append(folder.name)
-    if not names:
-        raise InputError(f"{study.generated('')}: no images of the study's models; `g2m run` draws them")
-    return sorted(names, key=lambda name: GENERATORS.index(family_of(name)))
-
-
-def family_of(name: str) -> str:
-    """Give the run that drew: ``tissue`` of ``tissue-w1``."""
-    return name.rpartition("-w")[0] or name
-
-
-def label_of(name: str) -> str:
-    """Name a generator to a reader: ``StyleGAN-G``, ``tissue (w = 1)``."""
-    family, separator, strength = name.rpartition("-w")
-    if separator:
-        return f"{family} (w = {strength})"
-    return "StyleGAN-G" if name == "gan" else name
-
-
-def file_name(name: str) -> str:
-    """Make a name fit for a figure's file: ``sd-w7.5`` has a dot too many."""
-    return name.replace(".", "_")
-
-
-def image_side(folder: Path) -> int:
-    """Give the side of generated images in pixels without reading them."""
-    import zarr
-
-    images: Any = zarr.open_array(folder / "images.zarr", mode="r")
-    return int(images.shape[1])
-
-
-def _with_companions(name: str) -> tuple[str, ...]:
-    return (name, *(name + companion for companion in _COMPANIONS))
-
-
 def keep_extractor(extractor: SmallExtractor, study: Study) -> None:
     """Save the metrics' network under its name, which tells its weights: what is there already is the same."""
     folder = study.root / "runs" / "extractors" / extractor.name.replace(" ", "-")
@@ -207,9 +139,7 @@ def report_record(study: Study, models: Sequence[str], settings: RunSettings[Eva
         "encoders": folder_id(study.run("encoders")),
         "embeddings": embeddings_id(study.embeddings),
         **{
-            f"generated/{name}": folder_id(study.generated(name))
-            for model in models
-            for name in _with_companions(model)
+            f"generated/{name}": folder_id(study.generated(name)) for model in models for name in with_companions(model)
         },
     }
     return provenance("report", learned(settings), parents)
@@ -291,16 +221,6 @@ def how_it_was_trained(study: Study, models: Sequence[str], encoders: Mapping[st
         f"{encoders['loss_chance']:.3f}, and perfect ones {encoders['loss_floor']:.3f}."
     )
     return ReportSection(title="How it was trained", text=text, figures=figures)
-
-
-def runs_behind(study: Study, models: Sequence[str]) -> list[str]:
-    """Name the runs that led to these models: encoders, the autoencoder if one was used, generators."""
-    families = list(dict.fromkeys(family_of(name) for name in models))
-    parents = [(read_provenance(study.run(family)) or {}).get("parents", {}) for family in families]
-    autoencoder = folder_id(study.run("vae"))
-    used = autoencoder is not None and any(parent.get("autoencoder") == autoencoder for parent in parents)
-    names = ["encoders", *(["vae"] if used else []), *families]
-    return [name for name in names if (study.run(name) / METRICS).is_file()]
 
 
 def peak_gib() -> float:
