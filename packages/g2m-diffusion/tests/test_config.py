@@ -60,7 +60,7 @@ def test_base_shows_the_condition_to_the_same_network():
     assert base.condition.kind == "projected"
     assert base.condition.tokens > 1
     assert base.condition.in_time_embedding
-    assert base.objective.snr_gamma > 0
+    assert (base.objective.target, base.objective.ddpm_zero_snr) == ("v_prediction", True)
     assert base.codes.encode_px > base.codes.resolution == paper.codes.resolution
 
 

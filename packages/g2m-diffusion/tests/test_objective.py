@@ -92,6 +92,20 @@ def test_noise_and_time_belong_to_a_key(target):
     assert (again[0] != part[0]).all()
 
 
+def test_rescaled_schedule_ends_in_noise_alone_and_sampling_starts_there():
+    settings = ObjectiveSettings(target="v_prediction", ddpm_zero_snr=True)
+    keys = torch.arange(4000)
+    noisy, time, target, _ = Objective(settings).ask(torch.ones(4000, 1, 1, 2), keys)
+    last = time == 999
+    assert 0 < last.sum() < 20
+    noise = Objective(ObjectiveSettings(target="epsilon")).ask(torch.zeros(4000, 1, 1, 2), keys)[2]
+    torch.testing.assert_close(noisy[last], noise[last], atol=1e-4, rtol=0)
+    torch.testing.assert_close(target[last], -torch.ones_like(target[last]), atol=1e-2, rtol=0)
+    scheduler = Objective(settings).scheduler()
+    scheduler.set_timesteps(7)
+    assert scheduler.timesteps[0] == 999
+
+
 def test_errors_are_means_of_samples_times_their_weights():
     target = torch.zeros(2, 1, 2, 2)
     answer = torch.stack([torch.full((1, 2, 2), 2.0), torch.full((1, 2, 2), 3.0)])

@@ -56,6 +56,7 @@ class ObjectiveSettings:
 
     target: Literal["epsilon", "v_prediction", "flow"] = "flow"  # noise, velocity of DDPM, or of a straight path
     ddpm_steps: int = 1000  # noise levels of the first two; Stable Diffusion's schedule
+    ddpm_zero_snr: bool = False  # the last level is all noise (Lin et al. 2024), so overall colour is learned
     snr_gamma: float = 0.0  # min-SNR weighting of the first two (Hang et al. 2023, Eq. 8); 0: all levels alike
     time_mean: float = 0.0  # of a flow's logit-normal times (Esser et al. 2024, Eq. 19); larger: more noise
     time_sd: float = 1.0  # the spread of those
@@ -132,6 +133,12 @@ class DiffusionSettings:
             "codes.autoencoder",
             "the autoencoder that belongs to denoiser.pretrained",
             "none",
+        )
+        _require(
+            not objective.ddpm_zero_snr or objective.target == "v_prediction",
+            "objective.ddpm_zero_snr",
+            "false, or the target v_prediction: of all noise, epsilon asks nothing",
+            objective.target,
         )
         _require(len(self.denoiser.channels) > 0, "denoiser.channels", "at least one level", "none")
         bad = [c for c in self.denoiser.channels if c % self.denoiser.norm_groups]
@@ -260,12 +267,13 @@ PRESETS: dict[str, DiffusionSettings] = {
         _PAPER, batch_size=128, ema=EmaSettings(half_life_images=4 * 221_800.0, ramp_up=0.077)
     ),
     # What we recommend for Stable Diffusion: the condition as eight learned tokens and in the time embedding;
-    # velocities with min-SNR weights; patches enlarged to 256 px, since the U-Net knows latents of 64 px and not of 16.
+    # velocities, down to a level that is all noise, so that overall colour is learned; patches enlarged to 256 px,
+    # since the U-Net knows latents of 64 px and not of 16.
     "base": dataclasses.replace(
         _PAPER,
         codes=dataclasses.replace(_PAPER.codes, encode_px=256),
         condition=ConditionSettings(kind="projected", tokens=8),
-        objective=ObjectiveSettings(target="v_prediction", snr_gamma=5.0),
+        objective=ObjectiveSettings(target="v_prediction", ddpm_zero_snr=True),
         optimizer=OptimizerSettings(lr=5e-5, warmup_images=20_000, decay_share=0.2),
         ema=EmaSettings(half_life_images=50_000.0),
         sampling=SamplingSettings(steps=30, guidance=(1.0, 3.0)),
@@ -284,7 +292,7 @@ PRESETS: dict[str, DiffusionSettings] = {
     "tiny-sd": dataclasses.replace(
         _TINY,
         codes=CodeSettings(autoencoder=STUDY, views="flips"),
-        objective=ObjectiveSettings(target="v_prediction", snr_gamma=5.0),
+        objective=ObjectiveSettings(target="v_prediction", ddpm_zero_snr=True),
     ),
 }
 

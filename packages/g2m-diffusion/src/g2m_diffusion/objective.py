@@ -73,7 +73,8 @@ class Objective:
             return FlowMatchEulerDiscreteScheduler(num_train_timesteps=int(FLOW_TIME_SCALE), shift=1.0)
         # the last step ends at the clean code, not at the least noise of training
         config = {**_ddpm_config(self.settings), "clip_sample": False, "set_alpha_to_one": True}
-        return DDIMScheduler(**config, timestep_spacing="trailing" if self.settings.snr_gamma else "leading")
+        # trailing: the first step is at the last noise level, which is what sampling starts from
+        return DDIMScheduler(**config, timestep_spacing="trailing")
 
 
 def weighted_error(
@@ -91,4 +92,5 @@ def _ddpm_config(settings: ObjectiveSettings) -> dict[str, Any]:
         "beta_end": 0.012,
         "beta_schedule": "scaled_linear",
         "prediction_type": settings.target,
+        "rescale_betas_zero_snr": settings.ddpm_zero_snr,
     }
