@@ -19,7 +19,8 @@ import numpy as np
 from benches._figure import Figure
 
 PAPER = [
-    "condition.kind=padded", "condition.in_time_embedding=false", "objective.target=epsilon", "objective.snr_gamma=0",
+    "condition.kind=padded", "condition.in_time_embedding=false", "objective.target=epsilon",
+    "objective.ddpm_zero_snr=false",
 ]  # fmt: skip
 CALIBRATION_IMAGES = 1_600
 NEEDED = {"tissue": 0.8}  # balanced region accuracy
@@ -97,10 +98,7 @@ class Bench:
         images = self.train(name, run)
         drawn, seconds = self.generate(name, run)
         record = self.score(drawn)
-        rows = [row for row in _rows(run) if "images_per_second" in row]
-        # a resumed run's rate counts from where it went on, so the time is summed over rows
-        step = rows[0]["images_seen"]
-        minutes = sum(step / row["images_per_second"] for row in rows[1:]) / 60
+        minutes = images / rate_of(run) / 60
         record |= {"images": images, "minutes": minutes, "seconds_per_1000_images": seconds}
         kept.write_text(json.dumps(record, indent=2) + "\n")
         return record
@@ -121,8 +119,7 @@ class Bench:
         with tempfile.TemporaryDirectory(dir=self.root) as scratch:
             run = Path(scratch) / "run"
             g2m(*command, "--set", f"{counted}={CALIBRATION_IMAGES}", "--out", run)
-            rate = [row for row in _rows(run) if "images_per_second" in row][-1]["images_per_second"]
-        return max(round(rate * 60 * minutes / 32), 1) * 32
+            return max(round(rate_of(run) * 60 * minutes / 32), 1) * 32
 
     def command(self, name: str) -> tuple[list[Any], str]:
         """The training command of a row, and the setting that says for how many images."""
@@ -286,5 +283,8 @@ def g2m(*arguments: object) -> None:
         sys.exit(f"g2m {' '.join(command[1:])} ended with {code}")
 
 
-def _rows(run: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+def rate_of(run: Path) -> float:
+    """Images a second in training, from where it began, or last went on, to its end."""
+    from g2m_cli.metrics_log import read_metrics
+
+    return [row for row in read_metrics(run) if "images_per_second" in row][-1]["images_per_second"]
