@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from g2m_cli.errors import InputError
-from g2m_cli.provenance import provenance
+from g2m_cli.provenance import provenance, read_provenance
 from g2m_cli.run_folder import claim, locked
 
 
@@ -25,7 +25,28 @@ def test_same_request_is_welcome_again(tmp_path):
 
 def test_other_settings_in_the_same_folder_are_refused_by_name(tmp_path):
     claim(tmp_path, provenance("gan", {"optimizer": {"lr": 1}}, {"dataset": "a"}))
+    (tmp_path / "metrics.jsonl").touch()
     with pytest.raises(InputError, match=r"optimizer\.lr: 1 there, 2 now"):
         claim(tmp_path, provenance("gan", {"optimizer": {"lr": 2}}, {"dataset": "a"}))
     with pytest.raises(InputError, match="dataset: a there, b now"):
         claim(tmp_path, provenance("gan", {"optimizer": {"lr": 1}}, {"dataset": "b"}))
+
+
+def test_folder_of_a_run_that_never_began_is_free_and_loses_its_cache(tmp_path):
+    claim(tmp_path, provenance("gan", {"lr": 1}, {"dataset": "a"}))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "moments.npy").touch()
+    other = provenance("gan", {"lr": 2}, {"dataset": "a"})
+    claim(tmp_path, other)
+    assert read_provenance(tmp_path)["id"] == other["id"]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_precision_does_not_change_on_the_way(tmp_path):
+    record = provenance("gan", {"lr": 1}, {"dataset": "a"})
+    claim(tmp_path, {**record, "precision": "no"})
+    (tmp_path / "metrics.jsonl").touch()
+    with pytest.raises(InputError, match="begun with --precision no, not bf16"):
+        claim(tmp_path, {**record, "precision": "bf16"})
+    (tmp_path / "model").mkdir()
+    claim(tmp_path, {**record, "precision": "bf16"})

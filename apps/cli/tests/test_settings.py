@@ -99,3 +99,11 @@ def test_every_described_key_can_be_set():
         PRESETS, "base", overrides=[line.replace("(", "[").replace(")", "]").replace("'", '"') for line in lines]
     )
     assert again == resolve(PRESETS, "base")
+
+
+def test_check_of_a_settings_class_is_told_in_its_own_words():
+    from g2m_diffusion import PRESETS
+
+    with pytest.raises(InputError) as error:
+        resolve(PRESETS, "base", overrides=["codes.views=dihedral"])
+    assert str(error.value).startswith("codes.views: expected one or flips with an autoencoder")

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from g2m_cli.generation import Request
 
 
+GAN, DIFFUSION = "gan", "diffusion"
+
+
 class Generator(Protocol):
     """Draws images from conditions; the same key draws from the same noise."""
 
@@ -34,12 +37,23 @@ def open_generator(folder: Path) -> Generator:
     Raises
     ------
     InputError
-        If the folder holds neither, or a damaged one.
+        If the folder holds none, or a damaged one.
+    """
+    return DiffusionGenerator(folder) if kind_of(folder) == DIFFUSION else GanGenerator(folder)
+
+
+def kind_of(folder: Path) -> str:
+    """Tell ``gan`` from ``diffusion`` by what lies in a model's folder.
+
+    Raises
+    ------
+    InputError
+        If it holds neither.
     """
     if (folder / "model_index.json").is_file():
-        return DiffusionGenerator(folder)
+        return DIFFUSION
     if _is_stylegan(folder / "config.json"):
-        return GanGenerator(folder)
+        return GAN
     raise InputError(
         f"{folder}: no generator here; expected RUN/model of `g2m gan train` or `g2m diffusion train`, "
         "with config.json or model_index.json"

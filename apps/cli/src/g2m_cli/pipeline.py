@@ -13,9 +13,8 @@ from g2m_cli.embeddings import embed, embeddings_record
 from g2m_cli.errors import InputError
 from g2m_cli.files import complete_or_absent, write_json
 from g2m_cli.generation import generate, generated_record
-from g2m_cli.run_folder import is_complete
 from g2m_cli.stages.autoencoder import autoencoder_record, train_autoencoder
-from g2m_cli.stages.diffusion import diffusion_record, train_diffusion
+from g2m_cli.stages.diffusion import diffusion_record, train_diffusion, weights_ids
 from g2m_cli.stages.encoders import encoders_record, train_encoders
 from g2m_cli.stages.gan import gan_record, train_gan
 from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
@@ -52,7 +51,7 @@ def run_study(
     generators
         Of ``gan``, ``tissue``, ``sd``; by default those that belong to the preset.
     spots
-        Diffusion models draw at most this many test spots, spread evenly; all by default.
+        Diffusion models draw at most this many test spots, drawn at random; all by default.
     overrides
         ``STAGE.key=value``, the stage one of ``encoders``, ``gan``, ``tissue``, ``sd``, ``vae``, ``eval``.
     launch
@@ -71,7 +70,7 @@ def run_study(
 
     settings = resolve_study(preset, seed=seed, generators=generators, overrides=overrides)
     check_splits(manifest)
-    check_weights(settings, Study(out))
+    check_weights(settings)
     work = StudyRun(Study(out), settings, Artefacts(out), launch or Launch())
     work.build(manifest)
     work.train_encoders()
@@ -195,22 +194,17 @@ def check_splits(manifest: Path) -> None:
             )
 
 
-def check_weights(settings: StudySettings, study: Study) -> None:
-    """Refuse a study whose pretrained autoencoder cannot be had, before encoders and others are trained.
+def check_weights(settings: StudySettings) -> None:
+    """Refuse a study whose pretrained weights cannot be had, before encoders and others are trained.
 
     Raises
     ------
     g2m_diffusion.InputError
         Says which, and what to do.
     """
-    from g2m_diffusion import STUDY, load_autoencoder
-
     for generator in settings.generators:
-        if generator == GAN or is_complete(study.run(generator)):
-            continue
-        codes = settings.diffusion[generator].model.codes
-        if codes.autoencoder not in ("", STUDY):
-            load_autoencoder(codes.autoencoder, revision=codes.revision or None)
+        if generator != GAN:
+            weights_ids(settings.diffusion[generator].model)
 
 
 def run_demo(directory: Path, *, seed: int, preset: str = "tiny", size: str = "demo") -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,11 @@ from g2m_cli.provenance import FILE, read_provenance
 def is_complete(run: Path) -> bool:
     """Whether training in this folder has ended and exported its model."""
     return (run / "model").is_dir()
+
+
+def has_begun(run: Path) -> bool:
+    """Whether anything has been learned in this folder."""
+    return is_complete(run) or any((run / "checkpoints").glob("*/[0-9]*")) or (run / "metrics.jsonl").exists()
 
 
 @contextmanager
@@ -52,10 +58,19 @@ def claim(run: Path, record: Mapping[str, Any]) -> None:
         Names the settings and parents in which the folder's run differs.
     """
     existing = read_provenance(run)
+    if existing is not None and not has_begun(run):
+        # refused before its first step: nothing here is worth keeping
+        shutil.rmtree(run / "cache", ignore_errors=True)
+        existing = None
     if existing is not None and existing["id"] != record["id"]:
         raise InputError(
             f"{run} holds another run ({'; '.join(_differences(existing, record))}); "
             "name another --out, or give its settings to resume it"
+        )
+    before, now = (entry.get("precision") for entry in (existing or record, record))
+    if before != now and not is_complete(run):
+        raise InputError(
+            f"{run} was begun with --precision {before}, not {now}; go on with that, or name another --out"
         )
     if existing is None:
         write_json(run / FILE, record)

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from g2m_cli.errors import InputError
+from g2m_cli.errors import InputError, is_user_error
 
 S = TypeVar("S")
 
@@ -113,6 +113,9 @@ def build(cls: type[S], values: Any, where: str = "settings") -> S:
         return adapter.validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
+        own = first.get("ctx", {}).get("error")
+        if isinstance(own, Exception) and is_user_error(own):  # a settings class's own check, which names its keys
+            raise InputError(str(own)) from None
         key = ".".join(str(part) for part in first["loc"]) or where
         raise InputError(f"setting {key} = {first['input']!r}: {first['msg'].lower()}") from None
 

@@ -33,7 +33,7 @@ _PATIENCE = timedelta(hours=6)  # of processes that wait while the main one enco
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """How a run is computed and watched; the run is the same whatever is chosen here."""
+    """How a run is computed and watched; its id does not depend on it, its last digits depend on the precision."""
 
     precision: str = "no"
     """Accelerate's mixed precision: no, bf16, fp16."""
@@ -72,7 +72,8 @@ class run_in:  # noqa: N801 - used like a function: `with run_in(run, …) as (a
     """Claim and lock a run folder, and start Accelerate with its trackers."""
 
     def __init__(self, run: Path, record: dict[str, Any], launch: Launch) -> None:
-        self.run, self.record, self.launch = run, record, launch
+        self.run, self.launch = run, launch
+        self.record = {**record, "precision": launch.precision}
         self._lock = ExitStack()
 
     def __enter__(self) -> tuple[Accelerator, bool]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         DiffusionSettings,
     )
     from g2m_diffusion.errors import InputError
+    from g2m_diffusion.hub import pretrained_id
     from g2m_diffusion.moments import write_moments
     from g2m_diffusion.pipeline import ExpressionDiffusionPipeline
     from g2m_diffusion.task import DiffusionTask
@@ -32,6 +33,7 @@ __all__ = [
     "ExpressionDiffusionPipeline",
     "InputError",
     "load_autoencoder",
+    "pretrained_id",
     "write_moments",
 ]
 
@@ -48,6 +50,7 @@ _HOMES = {
     "ExpressionDiffusionPipeline": "pipeline",
     "InputError": "errors",
     "load_autoencoder": "autoencoder",
+    "pretrained_id": "hub",
     "write_moments": "moments",
 }
 

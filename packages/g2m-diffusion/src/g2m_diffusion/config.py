@@ -1,6 +1,7 @@
 """Every setting of the diffusion models and of their autoencoder, and the presets; importing this imports no torch."""
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -108,14 +109,26 @@ class DiffusionSettings:
 
     def __post_init__(self) -> None:
         codes, condition, objective = self.codes, self.condition, self.objective
-        for name in ("total_images", "batch_size", "micro_batch"):
-            _require(getattr(self, name) > 0, name, "a positive number", getattr(self, name))
+        positive = {
+            "total_images": self.total_images,
+            "batch_size": self.batch_size,
+            "micro_batch": self.micro_batch,
+            "codes.pixel_block": codes.pixel_block,
+            "denoiser.layers": self.denoiser.layers,
+            "denoiser.head_dim": self.denoiser.head_dim,
+            "denoiser.norm_groups": self.denoiser.norm_groups,
+            "denoiser.token_dim": self.denoiser.token_dim,
+            "objective.ddpm_steps": objective.ddpm_steps,
+            "sampling.steps": self.sampling.steps,
+        }
+        for name, value in positive.items():
+            _require(value > 0, name, "a positive number", value)
+        _require(codes.encode_px >= 0, "codes.encode_px", "0 or a width in pixels", codes.encode_px)
         _choice(codes.views, "codes.views", ("one", "flips", "dihedral"))
         _choice(condition.kind, "condition.kind", ("padded", "projected"))
         _choice(objective.target, "objective.target", ("epsilon", "v_prediction", "flow"))
         _require(0 <= condition.dropout < 1, "condition.dropout", "a probability below 1", condition.dropout)
         _require(codes.resolution >= 8, "codes.resolution", "at least 8 px", codes.resolution)
-        _require(codes.pixel_block >= 1, "codes.pixel_block", "at least 1", codes.pixel_block)
         _require(
             bool(codes.autoencoder) or codes.resolution % codes.pixel_block == 0,
             "codes.resolution",
@@ -140,6 +153,18 @@ class DiffusionSettings:
             "false, or the target v_prediction: of all noise, epsilon asks nothing",
             objective.target,
         )
+        _require(
+            not (objective.ddpm_zero_snr and objective.snr_gamma),
+            "objective.snr_gamma",
+            "0 with ddpm_zero_snr, whose last level it would not count at all",
+            objective.snr_gamma,
+        )
+        _require(
+            not (self.denoiser.pretrained and codes.autoencoder == STUDY),
+            "denoiser.pretrained",
+            "none over an autoencoder of the study's own, whose latents it does not know (preset tiny-sd has none)",
+            self.denoiser.pretrained,
+        )
         _require(len(self.denoiser.channels) > 0, "denoiser.channels", "at least one level", "none")
         bad = [c for c in self.denoiser.channels if c % self.denoiser.norm_groups]
         _require(not bad, "denoiser.channels", f"multiples of norm_groups {self.denoiser.norm_groups}", bad)
@@ -156,8 +181,13 @@ class DiffusionSettings:
             "at least 1 to attend to",
             condition.tokens,
         )
-        _require(self.sampling.steps > 0, "sampling.steps", "a positive number", self.sampling.steps)
-        _require(len(self.sampling.guidance) > 0, "sampling.guidance", "at least one strength", "none")
+        strengths = self.sampling.guidance
+        _require(
+            len(strengths) > 0 and all(0 <= w < math.inf for w in strengths),
+            "sampling.guidance",
+            "one or more finite numbers from 0 (1 is no guidance)",
+            strengths,
+        )
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "DiffusionSettings":
@@ -195,7 +225,7 @@ class AutoencoderSettings:
     micro_batch: int = 64  # images a process holds activations for at once; memory only, never the result
 
     def __post_init__(self) -> None:
-        for name in ("total_images", "batch_size", "micro_batch"):
+        for name in ("layers", "latent_channels", "norm_groups", "total_images", "batch_size", "micro_batch"):
             _require(getattr(self, name) > 0, name, "a positive number", getattr(self, name))
         _require(len(self.channels) > 0, "channels", "at least one level", "none")
         bad = [c for c in self.channels if c % self.norm_groups]

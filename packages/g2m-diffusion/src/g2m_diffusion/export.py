@@ -46,8 +46,8 @@ def _model_card(
     if source:
         # a fine-tuned model keeps its parent's licence
         lines += [f"base_model: {source}"]
-        if "stable-diffusion-v1" in source:
-            lines += ["license: creativeml-openrail-m"]
+        # the name of SD's licence where it can be told; a local copy's is that of whatever it was copied from
+        lines += ["license: creativeml-openrail-m" if "stable-diffusion-v1" in source else "license: other"]
     where = f"latents of {settings.codes.autoencoder}" if settings.codes.autoencoder else "pixels"
     revision = f" (revision {settings.denoiser.revision or 'newest at the time'})" if source else ""
     lines += [

@@ -1,5 +1,6 @@
 """Pretrained parts by hub id or local folder; what is missing ends in one line."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from huggingface_hub.utils import logging as hub_logging
 from g2m_diffusion.errors import InputError
 
 TIMEOUT_S = 10.0
+_SAMPLED = 1 << 20  # bytes of each end of a weight file that tell it from another
 
 
 def from_hub(kind: Any, source: str, *, part: str, revision: str | None, setting: str) -> Any:
@@ -63,6 +65,41 @@ def from_hub(kind: Any, source: str, *, part: str, revision: str | None, setting
             "fetch or export it again"
         )
     return model
+
+
+def pretrained_id(source: str, *, part: str, revision: str | None, setting: str) -> str:
+    """Say which weights `from_hub` would load, without loading them.
+
+    Returns
+    -------
+    ``name@commit`` of the hub's; of a folder, a hash of its configuration and of its weight files' names, sizes, and
+    first and last mebibyte.
+
+    Raises
+    ------
+    InputError
+        There is nothing there.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        where, commit, _ = _find_on_hub(source, part, revision, setting)
+        if commit is None:  # from the cache: .../snapshots/<commit>/<inside>
+            parts = Path(where).parts
+            commit = parts[parts.index("snapshots") + 1]
+        return f"{source}@{commit}"
+    folder = folder if (folder / "config.json").is_file() else folder / part
+    files = sorted([*folder.glob("config.json"), *folder.glob("*.safetensors"), *folder.glob("*.bin")])
+    if not files:
+        raise InputError(f"{setting} {source!r}: expected a folder that diffusers wrote; {_advice(setting)}")
+    digest = hashlib.sha256()
+    for file in files:
+        size = file.stat().st_size
+        digest.update(f"{file.name}:{size}".encode())
+        with file.open("rb") as content:
+            digest.update(content.read(_SAMPLED))
+            content.seek(max(size - _SAMPLED, 0))
+            digest.update(content.read())
+    return digest.hexdigest()[:16]
 
 
 def _find_on_hub(name: str, part: str, revision: str | None, setting: str) -> tuple[str, str | None, str]:

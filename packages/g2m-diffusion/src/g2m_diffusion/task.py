@@ -24,6 +24,7 @@ from g2m_diffusion.updates import Accelerator, Updates
 from g2m_diffusion.views import choose_view, read_patches, turn
 
 Losses = dict[str, Tensor]
+Question = tuple[Tensor, Tensor, Tensor, Tensor]  # noisy codes, their times, targets, weights
 
 
 class DiffusionTask:
@@ -131,7 +132,7 @@ class DiffusionTask:
             part = {name: batch[name][start : start + settings.micro_batch] for name in batch}
             share, last = len(part["key"]) / n, start + settings.micro_batch >= n
             with self.updates.gradients(last):
-                loss, error = self._losses(self.updates.parallel, part)
+                loss, error = self._losses(self.updates.parallel, part, self._ask(part), settings.condition.dropout)
                 self.updates.backward(loss * share)
             totals["loss"] += loss.detach() * share
             totals["error"] += error.detach() * share
@@ -151,12 +152,15 @@ class DiffusionTask:
         totals = dict.fromkeys(("loss", "error", "error_null"), 0.0)
         count = 0
         for batch in batches:
-            loss, error = self._losses(self.ema.module, batch, dropout=0.0)
-            _, without = self._losses(self.ema.module, batch, dropout=1.0)
-            n = len(batch["key"])
-            for name, value in zip(totals, (loss, error, without), strict=True):
-                totals[name] += float(value) * n
-            count += n
+            for start in range(0, len(batch["key"]), self.settings.micro_batch):
+                part = {name: values[start : start + self.settings.micro_batch] for name, values in batch.items()}
+                question = self._ask(part)
+                loss, error = self._losses(self.ema.module, part, question, dropout=0.0)
+                _, without = self._losses(self.ema.module, part, question, dropout=1.0)
+                n = len(part["key"])
+                for name, value in zip(totals, (loss, error, without), strict=True):
+                    totals[name] += float(value) * n
+                count += n
         if not count:
             raise InputError("evaluate got no samples: expected at least one batch")
         return {name: total / count for name, total in totals.items()}
@@ -197,17 +201,19 @@ class DiffusionTask:
         """Save the averaged denoiser as a pipeline."""
         save_pipeline(self.pipeline(), directory, self.settings, provenance)
 
+    @torch.no_grad()
+    def _ask(self, batch: Mapping[str, Tensor]) -> Question:
+        """Mix noise into a batch's codes; noisy codes, times, targets and weights."""
+        keys = batch["key"].to(batch["embedding"].device)
+        return self.objective.ask(self._codes(batch, keys), keys)
+
     def _losses(
-        self, denoiser: nn.Module, batch: Mapping[str, Tensor], dropout: float | None = None
+        self, denoiser: nn.Module, batch: Mapping[str, Tensor], question: Question, dropout: float
     ) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
         """Weighted and plain error of one batch."""
-        keys, embeddings = batch["key"].to(batch["embedding"].device), batch["embedding"]
-        share = self.settings.condition.dropout if dropout is None else dropout
-        with torch.no_grad():
-            codes = self._codes(batch, keys)
-            noisy, time, target, weight = self.objective.ask(codes, keys)
-            dropped = draw_uniform(keys, Stream.DROP, 1)[:, 0] < share
-            embeddings = self.denoiser.condition.drop(embeddings, dropped)
+        noisy, time, target, weight = question
+        dropped = draw_uniform(batch["key"].to(noisy.device), Stream.DROP, 1)[:, 0] < dropout
+        embeddings = self.denoiser.condition.drop(batch["embedding"], dropped)
         with self.updates.autocast():
             answer = denoiser(noisy, time, embeddings)
         return weighted_error(answer, target, weight), weighted_error(answer, target, torch.ones_like(weight))

@@ -67,14 +67,16 @@ def comparison_section(models: Mapping[str, Mapping[str, Any]]) -> ReportSection
     caption = (
         f"Table 1. Distances to the real patches of the same test spots, by {extractors}; lower is closer. "
         "A Fréchet distance depends on the number of images, so each stands beside that of as many real training "
-        "patches. Region accuracy is balanced; a factor is followed within regions, with the sign of real patches and "
-        f"p < {SIGNIFICANT:g}. The rows of real patches: training patches in the distance, the test patches themselves "
-        "in accuracy and factors. Seconds: drawing alone, on the device that provenance.json of the images names."
+        "patches, or of all where there are fewer. Region accuracy is balanced; a factor is followed within regions, "
+        f"with the sign of real patches and p < {SIGNIFICANT:g}. The rows of real patches: training patches in the "
+        "distance, the test patches themselves in accuracy and factors. Seconds: drawing alone, on the device that "
+        "provenance.json of the images names."
     )
     if table["N images"].nunique() > 1:
         caption += (
             " The rows have different numbers of images: hold each Fréchet distance against the real one of its own "
-            "row, not against another row's."
+            "row, not against another row's. A factor's p depends on that number too: with fewer images fewer count as "
+            "followed at the same correlation."
         )
     if table["px"].nunique() > 1:
         caption += " Images of different sizes were brought to the smallest before the network saw them."

@@ -11,6 +11,7 @@ import typer
 from g2m_cli.commands import options
 from g2m_cli.commands.start import start
 from g2m_cli.console import say
+from g2m_cli.errors import InputError
 
 if TYPE_CHECKING:
     from g2m_cli.settings import RunSettings
@@ -93,7 +94,11 @@ def generate(
     """Draw images for spots, with each strength of guidance from the same noise."""
     from g2m_cli.generation import Request, parse_guidance, strength_name
     from g2m_cli.generation import generate as draw
+    from g2m_cli.generators import DIFFUSION, kind_of
 
+    strengths, out = parse_guidance(guidance), out.absolute()
+    if kind_of(model) != DIFFUSION:
+        raise InputError(f"{model}: StyleGAN-G, which knows no guidance; draw from it with `g2m gan generate`")
     wanted = {
         out.with_name(strength_name(out.name, strength)): Request(
             split=None if split == "all" else split,
@@ -102,7 +107,7 @@ def generate(
             steps=steps,
             limit=limit,
         )
-        for strength in parse_guidance(guidance)
+        for strength in strengths
     }
     draw(model, embeddings, wanted)
     say(f"wrote {', '.join(map(str, wanted))}")

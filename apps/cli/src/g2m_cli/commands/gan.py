@@ -10,6 +10,7 @@ import typer
 from g2m_cli.commands import options
 from g2m_cli.commands.start import start
 from g2m_cli.console import say
+from g2m_cli.errors import InputError
 
 if TYPE_CHECKING:
     from g2m_cli.settings import RunSettings
@@ -61,7 +62,10 @@ def generate(
     """Draw images for spots."""
     from g2m_cli.generation import Request
     from g2m_cli.generation import generate as draw
+    from g2m_cli.generators import GAN, kind_of
 
+    if kind_of(model) != GAN:
+        raise InputError(f"{model}: a diffusion model; draw from it with `g2m diffusion generate`")
     request = Request(
         split=None if split == "all" else split, seeds=tuple(range(seeds)), truncation=truncation, limit=limit
     )

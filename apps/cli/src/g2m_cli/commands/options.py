@@ -14,7 +14,7 @@ Model = Annotated[Path, typer.Argument(help="An exported model, RUN/model.")]
 Conditions = Annotated[Path, typer.Argument(help="Conditions, of `g2m encoders embed`.")]
 Split = Annotated[str, typer.Option(help="Spots of this split, or all.")]
 Seeds = Annotated[int, typer.Option(help="Images for each spot, of noise 0, 1, 2, …", min=1)]
-Limit = Annotated[int | None, typer.Option(help="At most this many spots, drawn evenly.", min=1)]
+Limit = Annotated[int | None, typer.Option(help="At most this many spots, drawn at random.", min=1)]
 Preset = Annotated[str, typer.Option(help="Row of the package's preset table: paper, paper-code, base, tiny.")]
 Set = Annotated[
     list[str] | None,

@@ -23,7 +23,9 @@ def run(
     ] = None,
     spots: Annotated[
         int | None,
-        typer.Option(help="Diffusion models draw at most this many test spots, spread evenly; all by default.", min=1),
+        typer.Option(
+            help="Diffusion models draw at most this many test spots, drawn at random; all by default.", min=1
+        ),
     ] = None,
     set_: Annotated[
         list[str] | None,

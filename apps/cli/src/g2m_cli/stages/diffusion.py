@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from g2m_cli.console import track
+from g2m_cli.console import say, track
 from g2m_cli.embeddings import Conditions, model_id, read_conditions
 from g2m_cli.errors import InputError
 from g2m_cli.provenance import provenance
@@ -96,6 +96,12 @@ def _train(
         autoencoder=frozen,
         seed=settings.seed,
     )
+    stored = int(dataset.manifest["patch"]["pixels"])
+    if model.codes.resolution > stored and accelerator.is_main_process:
+        say(
+            f"codes.resolution {model.codes.resolution} is more than the dataset's patches have ({stored} px): "
+            "they are enlarged, which costs time and shows nothing new"
+        )
     if frozen is not None:
         pairs.moments = cached_moments(frozen, pairs, run, settings, accelerator)
     plan = Plan(
@@ -190,10 +196,40 @@ def diffusion_record(
     settings: RunSettings[DiffusionSettings],
     autoencoder: Path | None = None,
 ) -> dict[str, Any]:
-    """Describe the generator that these parents and settings give; how it is drawn from decides nothing of it."""
-    parents = {"dataset": dataset_id(dataset_folder), "embeddings": embeddings_id(embeddings_file)}
+    """Describe the generator that these parents and settings give.
+
+    How it is drawn from, and what only saves memory, decides nothing of it.
+    """
     chosen = with_autoencoder(settings, autoencoder)
-    if chosen.model.codes.autoencoder:
-        parents["autoencoder"] = model_id(autoencoder or Path(chosen.model.codes.autoencoder))
-    decisive = {key: value for key, value in learned(chosen).items() if key != "sampling"}
+    parents = {"dataset": dataset_id(dataset_folder), "embeddings": embeddings_id(embeddings_file)}
+    parents |= weights_ids(chosen.model)
+    if autoencoder is not None and model_id(autoencoder):
+        parents["autoencoder"] = model_id(autoencoder)
+    decisive = {key: value for key, value in learned(chosen).items() if key not in ("sampling", "micro_batch")}
+    decisive["denoiser"] = {
+        key: value for key, value in decisive["denoiser"].items() if key != "gradient_checkpointing"
+    }
     return provenance("diffusion", decisive, parents)
+
+
+def weights_ids(settings: DiffusionSettings) -> dict[str, str | None]:
+    """Say which pretrained weights a model starts from: ``autoencoder`` and ``denoiser``, where it has them.
+
+    Raises
+    ------
+    g2m_diffusion.InputError
+        If they cannot be had; says what to do.
+    """
+    from g2m_diffusion import STUDY, pretrained_id
+
+    found: dict[str, str | None] = {}
+    codes, denoiser = settings.codes, settings.denoiser
+    if codes.autoencoder not in ("", STUDY):
+        found["autoencoder"] = pretrained_id(
+            codes.autoencoder, part="vae", revision=codes.revision or None, setting="codes.autoencoder"
+        )
+    if denoiser.pretrained:
+        found["denoiser"] = pretrained_id(
+            denoiser.pretrained, part="unet", revision=denoiser.revision or None, setting="denoiser.pretrained"
+        )
+    return found
