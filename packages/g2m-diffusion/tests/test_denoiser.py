@@ -102,6 +102,19 @@ def test_what_is_no_unet_is_refused_in_one_line(small_stable_diffusion, tmp_path
         assert "\n" not in str(error.value)
 
 
+def test_unet_that_wants_more_than_time_and_tokens_is_refused(small_stable_diffusion):
+    folder = f"{small_stable_diffusion}/unet"
+    config = dict(UNet2DConditionModel.load_config(folder))
+    more = {
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8,
+        "projection_class_embeddings_input_dim": 20,
+    }
+    UNet2DConditionModel.from_config(config | more).save_pretrained(folder)
+    with pytest.raises(InputError, match="SDXL"):
+        load_unet(small_stable_diffusion, None, None)
+
+
 def test_weights_that_are_not_all_there_are_refused(small_stable_diffusion, tmp_path):
     from safetensors.torch import load_file, save_file
 

@@ -126,6 +126,11 @@ def load_unet(source: str, revision: str | None, vector_dim: int | None) -> UNet
     )
     if unet.config.class_embed_type is not None or unet.config.num_class_embeds is not None:
         raise InputError(f"denoiser.pretrained {source!r}: expected a U-Net without class labels")
+    if unet.config.addition_embed_type is not None or not isinstance(unet.config.cross_attention_dim, int):
+        raise InputError(
+            f"denoiser.pretrained {source!r}: expected a U-Net that is told nothing but time and tokens of one length, "
+            "like Stable Diffusion 1's; this one (SDXL's kind) wants more"
+        )
     if vector_dim is not None:
         unet.class_embedding = TimestepEmbedding(vector_dim, unet.time_embedding.linear_2.out_features)
         torch.nn.init.zeros_(unet.class_embedding.linear_2.weight)
