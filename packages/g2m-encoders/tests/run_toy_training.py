@@ -20,10 +20,11 @@ class DataParallelAccelerator(toy.PlainAccelerator):
 def main() -> None:
     rank, world, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=world)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meeting-{world}", rank=rank, world_size=world)
+    accelerator = toy.PlainAccelerator() if world == 1 else DataParallelAccelerator()
     cases = [settings_from_dict(case) for case in json.loads((folder / "cases.json").read_text())]
-    losses = [toy.train_in_shares(settings, DataParallelAccelerator(), rank, world) for settings in cases]
-    (folder / f"{rank}.json").write_text(json.dumps(losses))
+    losses = [toy.train_in_shares(settings, accelerator, rank, world) for settings in cases]
+    (folder / f"{rank}-of-{world}.json").write_text(json.dumps(losses))
     dist.destroy_process_group()
 
 

@@ -65,9 +65,8 @@ def figure_generated(
                 bare(axes)
                 axes.imshow(generated[row, column], interpolation="nearest")
                 if row == 0:
-                    title = "generated, noise 1" if column == 0 and noises > 1 else str(column + 1)
-                    axes.set_title(title if noises > 1 else "generated", loc="left" if column == 0 else "center",
-                                   fontsize=8.5, color=GENERATED, fontweight="normal")  # fmt: skip
+                    title = f"noise {column + 1}" if noises > 1 else "generated"
+                    axes.set_title(title, fontsize=8.5, color=GENERATED, fontweight="normal")
             if row == 0:
                 first.set_title("real", fontsize=8.5, color=REAL, loc="center", fontweight="bold")
         if patch_um is not None:
