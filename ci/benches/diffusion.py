@@ -23,6 +23,7 @@ PAPER = [
     "objective.ddpm_zero_snr=false",
 ]  # fmt: skip
 CALIBRATION_IMAGES = 1_600
+BATCH = 32  # of the denoisers: the presets' own suits the demo's few minutes
 NEEDED = {"tissue": 0.8}  # balanced region accuracy
 FACTORS_NEEDED = {"tissue": 2}  # factors with at least half of the correlation that real patches reach
 REGION_COLUMNS = 2
@@ -128,7 +129,8 @@ class Bench:
             model = self.encoders / "model"
             command = ["gan", "train", self.dataset, self.embeddings, "--encoder", model, "--preset", "tiny", *common]
             return command, "stages.0.total_images"
-        command = ["diffusion", "train", self.dataset, self.embeddings, *common]
+        batch = ["--set", f"batch_size={BATCH}", "--set", f"micro_batch={BATCH}"]
+        command = ["diffusion", "train", self.dataset, self.embeddings, *common, *batch]
         if name == "tissue":
             return [*command, "--preset", "tiny"], "total_images"
         overrides = [word for setting in (PAPER if name == "sd-paper" else []) for word in ("--set", setting)]

@@ -10,8 +10,8 @@ import numpy as np
 from g2m_encoders.config import settings_to_dict
 
 SCRIPT = Path(__file__).with_name("run_toy_training.py")
-# Rounding depends on the instruction set, and Adam can carry two equal trainings apart from there: with AVX-512 on an AMD
-# machine these losses parted by 0.02 from the third step on, with AVX2 they agree. So all three processes compute in AVX2.
+# Rounding depends on the instruction set, and Adam can carry two equal trainings apart from there: with AVX-512 on an
+# AMD machine these losses parted by 0.02 from the third step on, with AVX2 they agree. So all three compute in AVX2.
 SAME_ARITHMETIC = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 BACKBONES = ["test_resnet", "test_convnext"]  # with and without batch norm
 

@@ -282,9 +282,9 @@ _TINY = DiffusionSettings(
     optimizer=OptimizerSettings(lr=1e-3, warmup_images=2_000, decay_share=0.5),
     ema=EmaSettings(half_life_images=8_000.0),
     sampling=SamplingSettings(steps=20, guidance=(1.0,)),
-    total_images=9_600,
-    batch_size=32,
-    micro_batch=32,
+    total_images=11_200,
+    batch_size=16,  # more updates for the same images decide a run this short
+    micro_batch=16,
 )
 
 PRESETS: dict[str, DiffusionSettings] = {
