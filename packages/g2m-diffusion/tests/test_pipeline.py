@@ -322,6 +322,13 @@ def test_bfloat16_draws_nearly_the_same(pipeline):
     assert (exact.int() - rough.int()).abs().float().mean() < 1
 
 
+def test_guidance_under_autocast_draws_nearly_the_same(pipeline):
+    exact = pipeline.draw(EMBEDDINGS, KEYS, guidance=(1.0, 3.0))
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = pipeline.draw(EMBEDDINGS, KEYS, guidance=(1.0, 3.0))
+    assert (exact.int() - rough.int()).abs().float().mean() < 1
+
+
 def test_drawing_leaves_the_progress_bar_as_it_was(pipeline):
     pipeline.set_progress_bar_config(desc="Drawing")
     pipeline.draw(EMBEDDINGS, KEYS)

@@ -250,6 +250,7 @@ class ExpressionDiffusionPipeline(DiffusionPipeline):  # type: ignore[misc]
         answer: Tensor = self.unet(
             both, time.expand(len(both)), encoder_hidden_states=tokens, class_labels=vector
         ).sample
+        answer = answer.to(codes.dtype)  # under autocast it is of half precision
         conditional, unconditional = answer[: len(codes)], answer[len(codes) :]
         if len(unconditional):
             w = strength[guided][:, None, None, None]
