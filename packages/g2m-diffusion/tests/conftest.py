@@ -4,6 +4,7 @@ from jaxtyping import install_import_hook
 
 install_import_hook("g2m_diffusion", "beartype.beartype")
 
+import contextlib  # noqa: E402
 import dataclasses  # noqa: E402
 
 import pytest  # noqa: E402
@@ -147,3 +148,32 @@ def changed():
         return settings
 
     return replace
+
+
+class Gloo:
+    """A stand-in for `accelerate.Accelerator` on two CPU processes."""
+
+    device = torch.device("cpu")
+
+    def prepare(self, *parts):
+        wrap = torch.nn.parallel.DistributedDataParallel
+        return tuple(wrap(part) if isinstance(part, torch.nn.Module) else part for part in parts)
+
+    def backward(self, loss):
+        loss.backward()
+
+    def reduce(self, values, reduction):
+        assert reduction == "mean"
+        torch.distributed.all_reduce(values)
+        return values / 2
+
+    @contextlib.contextmanager
+    def no_sync(self, module):
+        with module.no_sync():
+            yield
+
+
+@pytest.fixture
+def gloo():
+    """Class of an accelerator over two processes, for them to make their own of."""
+    return Gloo

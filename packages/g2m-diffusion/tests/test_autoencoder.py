@@ -1,4 +1,3 @@
-import contextlib
 import json
 import time
 
@@ -226,42 +225,19 @@ def test_damaged_folders_are_refused_in_one_line_naming_the_folder(trained, tmp_
     assert "\n" not in str(error.value)
 
 
-class Gloo:
-    """A stand-in for `accelerate.Accelerator` on two CPU processes."""
-
-    device = torch.device("cpu")
-
-    def prepare(self, *parts):
-        wrap = torch.nn.parallel.DistributedDataParallel
-        return tuple(wrap(part) if isinstance(part, torch.nn.Module) else part for part in parts)
-
-    def backward(self, loss):
-        loss.backward()
-
-    def reduce(self, values, reduction):
-        assert reduction == "mean"
-        torch.distributed.all_reduce(values)
-        return values / 2
-
-    @contextlib.contextmanager
-    def no_sync(self, module):
-        with module.no_sync():
-            yield
-
-
-def run_process(rank, folder):
+def run_process(rank, folder, gloo):
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/ready", rank=rank, world_size=2)
     task = AutoencoderTask.build(AutoencoderSettings(**{**vars(MICRO), "micro_batch": 4}))
-    task.prepare(Gloo())
+    task.prepare(gloo())
     for step in range(5):
         task.step(make_batch(16 * step + 8 * rank, 8), 16 * step)
     torch.save([task.autoencoder.state_dict(), task.state_dict()], f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
-def test_two_processes_compute_what_one_would(tmp_path):
-    torch.multiprocessing.start_processes(run_process, args=(str(tmp_path),), nprocs=2, start_method="fork")
+def test_two_processes_compute_what_one_would(tmp_path, gloo):
+    torch.multiprocessing.start_processes(run_process, args=(str(tmp_path), gloo), nprocs=2, start_method="fork")
     one = AutoencoderTask.build(MICRO)
     train(one, 0, 5)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))

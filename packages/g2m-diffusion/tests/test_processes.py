@@ -1,6 +1,5 @@
 """Two processes compute what one would."""
 
-import contextlib
 import os
 from pathlib import Path
 
@@ -9,24 +8,6 @@ import torch
 import torch.distributed as dist
 
 STEPS = 20
-
-
-class Gloo:
-    """A stand-in for `accelerate.Accelerator` on two CPU processes."""
-
-    device = torch.device("cpu")
-
-    def prepare(self, *parts):
-        wrap = torch.nn.parallel.DistributedDataParallel
-        return tuple(wrap(part) if isinstance(part, torch.nn.Module) else part for part in parts)
-
-    def backward(self, loss):
-        loss.backward()
-
-    @contextlib.contextmanager
-    def no_sync(self, module):
-        with module.no_sync():
-            yield
 
 
 def build(settings, null_embedding, make_batch):
@@ -48,12 +29,12 @@ def train(task, make_batch, rank, processes, batch_size):
     return torch.stack(rows)
 
 
-def run_process(rank, folder, settings, null_embedding, make_batch, ready):
+def run_process(rank, folder, settings, null_embedding, make_batch, ready, gloo):
     os.environ.update(MASTER_ADDR="127.0.0.1", USE_LIBUV="0")
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{ready}", rank=rank, world_size=2)
     task = build(settings, null_embedding, make_batch)
-    task.prepare(Gloo())
+    task.prepare(gloo())
     results = {"losses": train(task, make_batch, rank, 2, settings.batch_size)}
     if rank == 0:
         from safetensors.torch import save_file
@@ -64,13 +45,15 @@ def run_process(rank, folder, settings, null_embedding, make_batch, ready):
 
 
 @pytest.mark.parametrize("attention_levels", [0, 1])
-def test_two_processes_compute_what_one_would(micro, null_embedding, batch_from, changed, tmp_path, attention_levels):
+def test_two_processes_compute_what_one_would(
+    micro, null_embedding, batch_from, changed, gloo, tmp_path, attention_levels
+):
     from safetensors.torch import load_file
 
     settings = changed(micro, {"batch_size": 32, "micro_batch": 8, "denoiser.attention_levels": attention_levels})
     torch.multiprocessing.start_processes(
         run_process,
-        args=(str(tmp_path), settings, null_embedding, batch_from, str(tmp_path / "ready")),
+        args=(str(tmp_path), settings, null_embedding, batch_from, str(tmp_path / "ready"), gloo),
         nprocs=2,
         start_method="fork",
     )
