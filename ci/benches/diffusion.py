@@ -185,8 +185,8 @@ class Bench:
 
     def score(self, drawn: Path) -> dict[str, Any]:
         """The entry that a report has for a generator; shuffled conditions are left out, so that figure is not one."""
+        from g2m_cli.evaluation.scoring import load_test_spots, training_patches
         from g2m_cli.generation import read_generated
-        from g2m_cli.scoring import load_test_spots, training_patches
         from g2m_data import open_dataset
         from g2m_eval import PRESETS, SmallExtractor, evaluate_generator, train_extractor
 
@@ -220,8 +220,8 @@ class Bench:
         """The same test spots, a row a model, the real patches above."""
         import matplotlib.pyplot as plt
 
+        from g2m_cli.evaluation.scoring import load_test_spots
         from g2m_cli.generation import read_generated
-        from g2m_cli.scoring import load_test_spots
 
         spots = load_test_spots(self.dataset)
         regions = spots.truth["region"].to_numpy(dtype=str)

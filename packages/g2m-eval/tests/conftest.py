@@ -5,7 +5,12 @@ from importlib import import_module
 from jaxtyping import install_import_hook
 
 with install_import_hook("g2m_eval", "beartype.beartype"):
-    for module in ("extractor", "training", "evaluate", "sections", "retrieval"):  # these import all others
+    for module in (
+        "extractors.training",
+        "evaluate",
+        "report.sections",
+        "fidelity.retrieval",
+    ):  # these import all others
         import_module(f"g2m_eval.{module}")
 
 import numpy as np

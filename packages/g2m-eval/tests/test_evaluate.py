@@ -4,12 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from g2m_eval.correspondence import same_spot_correspondence
 from g2m_eval.errors import InputError
 from g2m_eval.evaluate import evaluate_generator
+from g2m_eval.fidelity.correspondence import same_spot_correspondence
 from g2m_eval.morphology import STATISTICS, image_statistics
-from g2m_eval.report import plain_values
-from g2m_eval.sections import generator_sections, generator_tile, generator_tiles, generator_warnings, study_warnings
+from g2m_eval.report.page import plain_values
+from g2m_eval.report.sections import (
+    generator_sections,
+    generator_tile,
+    generator_tiles,
+    generator_warnings,
+    study_warnings,
+)
 
 
 class ByBrightness:

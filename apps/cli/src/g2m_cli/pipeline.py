@@ -66,7 +66,7 @@ def run_study(
     InputError
         For what a user can get wrong in manifest, files or settings; settings are checked before any work.
     """
-    from g2m_cli.reporting import report_id, report_record, write_study_report
+    from g2m_cli.evaluation.reporting import report_id, report_record, write_study_report
 
     settings = resolve_study(preset, seed=seed, generators=generators, overrides=overrides)
     check_splits(manifest)

@@ -4,13 +4,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from g2m_eval.comparison import compare_generators, comparison_section
     from g2m_eval.config import PRESETS, EvaluationSettings
-    from g2m_eval.correspondence import same_spot_correspondence
+    from g2m_eval.distances.frechet import FeatureStatistics, frechet_distance
+    from g2m_eval.distances.kernel import KernelDistance, kernel_distance
     from g2m_eval.errors import InputError
     from g2m_eval.evaluate import GeneratorEvaluation, evaluate_generator
-    from g2m_eval.extractor import Extractor, SmallExtractor
-    from g2m_eval.factors import WithinRegion, within_region_correlation
+    from g2m_eval.extractors.small import Extractor, SmallExtractor
+    from g2m_eval.extractors.training import train_extractor
+    from g2m_eval.fidelity.correspondence import same_spot_correspondence
+    from g2m_eval.fidelity.factors import WithinRegion, within_region_correlation
+    from g2m_eval.fidelity.regions import MeanColourClassifier, RegionScores, score_regions
+    from g2m_eval.fidelity.retrieval import Retrieval, retrieval_at_k
     from g2m_eval.figures import (
         SectionOverlay,
         figure_by_region,
@@ -23,45 +27,41 @@ if TYPE_CHECKING:
         figure_training,
         save_figure,
     )
-    from g2m_eval.frechet import FeatureStatistics, frechet_distance
-    from g2m_eval.kernel import KernelDistance, kernel_distance
     from g2m_eval.morphology import STATISTICS, image_statistics
-    from g2m_eval.regions import MeanColourClassifier, RegionScores, score_regions
-    from g2m_eval.report import ReportFigure, ReportSection, ReportTable, SummaryTile, write_report
-    from g2m_eval.resize import resize_patches
-    from g2m_eval.retrieval import Retrieval, retrieval_at_k
-    from g2m_eval.sections import (
+    from g2m_eval.report.comparison import compare_generators, comparison_section
+    from g2m_eval.report.page import ReportFigure, ReportSection, ReportTable, SummaryTile, write_report
+    from g2m_eval.report.sections import (
         generator_sections,
         generator_tile,
         generator_tiles,
         generator_warnings,
         study_warnings,
     )
-    from g2m_eval.training import train_extractor
+    from g2m_eval.resize import resize_patches
 
 # Names are looked up at first use, so that importing this package costs neither torch nor matplotlib.
 _HOME = {
     "EvaluationSettings": "config",
-    "Extractor": "extractor",
-    "FeatureStatistics": "frechet",
+    "Extractor": "extractors.small",
+    "FeatureStatistics": "distances.frechet",
     "GeneratorEvaluation": "evaluate",
     "InputError": "errors",
-    "KernelDistance": "kernel",
-    "MeanColourClassifier": "regions",
-    "RegionScores": "regions",
+    "KernelDistance": "distances.kernel",
+    "MeanColourClassifier": "fidelity.regions",
+    "RegionScores": "fidelity.regions",
     "PRESETS": "config",
-    "ReportFigure": "report",
-    "ReportSection": "report",
-    "ReportTable": "report",
-    "Retrieval": "retrieval",
+    "ReportFigure": "report.page",
+    "ReportSection": "report.page",
+    "ReportTable": "report.page",
+    "Retrieval": "fidelity.retrieval",
     "STATISTICS": "morphology",
     "SectionOverlay": "figures",
-    "SmallExtractor": "extractor",
-    "SummaryTile": "report",
-    "WithinRegion": "factors",
-    "same_spot_correspondence": "correspondence",
-    "compare_generators": "comparison",
-    "comparison_section": "comparison",
+    "SmallExtractor": "extractors.small",
+    "SummaryTile": "report.page",
+    "WithinRegion": "fidelity.factors",
+    "same_spot_correspondence": "fidelity.correspondence",
+    "compare_generators": "report.comparison",
+    "comparison_section": "report.comparison",
     "evaluate_generator": "evaluate",
     "figure_by_region": "figures",
     "figure_confusion": "figures",
@@ -71,21 +71,21 @@ _HOME = {
     "figure_generated": "figures",
     "figure_sections": "figures",
     "figure_training": "figures",
-    "frechet_distance": "frechet",
-    "generator_sections": "sections",
-    "generator_tile": "sections",
-    "generator_tiles": "sections",
-    "generator_warnings": "sections",
+    "frechet_distance": "distances.frechet",
+    "generator_sections": "report.sections",
+    "generator_tile": "report.sections",
+    "generator_tiles": "report.sections",
+    "generator_warnings": "report.sections",
     "image_statistics": "morphology",
-    "kernel_distance": "kernel",
+    "kernel_distance": "distances.kernel",
     "resize_patches": "resize",
-    "retrieval_at_k": "retrieval",
+    "retrieval_at_k": "fidelity.retrieval",
     "save_figure": "figures",
-    "study_warnings": "sections",
-    "score_regions": "regions",
-    "train_extractor": "training",
-    "within_region_correlation": "factors",
-    "write_report": "report",
+    "study_warnings": "report.sections",
+    "score_regions": "fidelity.regions",
+    "train_extractor": "extractors.training",
+    "within_region_correlation": "fidelity.factors",
+    "write_report": "report.page",
 }
 __all__ = [
     "PRESETS",

@@ -11,14 +11,14 @@ import pandas as pd
 from jaxtyping import UInt8
 from numpy.typing import ArrayLike
 
-from g2m_eval.correspondence import same_spot_correspondence
+from g2m_eval.distances.frechet import FeatureStatistics, frechet_distance
+from g2m_eval.distances.kernel import kernel_distance
 from g2m_eval.errors import InputError
-from g2m_eval.extractor import Extractor
-from g2m_eval.factors import within_region_correlation
-from g2m_eval.frechet import FeatureStatistics, frechet_distance
-from g2m_eval.kernel import kernel_distance
+from g2m_eval.extractors.small import Extractor
+from g2m_eval.fidelity.correspondence import same_spot_correspondence
+from g2m_eval.fidelity.factors import within_region_correlation
+from g2m_eval.fidelity.regions import MeanColourClassifier, RegionScores, score_regions
 from g2m_eval.morphology import STATISTICS, image_statistics
-from g2m_eval.regions import MeanColourClassifier, RegionScores, score_regions
 from g2m_eval.resize import resize_patches
 
 PURITY = 0.9

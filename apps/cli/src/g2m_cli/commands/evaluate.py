@@ -37,8 +37,8 @@ def report(
     from g2m_eval import PRESETS
 
     settings = resolve(PRESETS, preset, overrides=set_ or (), seed=seed)
+    from g2m_cli.evaluation.reporting import write_study_report
     from g2m_cli.models import drawn_models
-    from g2m_cli.reporting import write_study_report
     from g2m_cli.study import Study, read_seconds
 
     names = drawn_models(Study(study)) if models is None else models.split(",")

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from g2m_eval.errors import InputError
+from g2m_eval.fidelity.regions import RegionScores
 from g2m_eval.figures.style import CATEGORIES, GENERATED, INK, MUTED, REAL, SHUFFLED, colour_of, drawing, styled
-from g2m_eval.regions import RegionScores
 
 
 def figure_confusion(scores: Mapping[str, RegionScores]) -> Figure:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from g2m_eval.distances.kernel import kernel_distance
 from g2m_eval.errors import InputError
-from g2m_eval.kernel import kernel_distance
 
 
 def naive_squared_mmd(x, y):

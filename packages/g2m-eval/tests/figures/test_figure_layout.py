@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from g2m_eval.fidelity.regions import score_regions
 from g2m_eval.figures import figure_confusion, figure_distances, figure_factors
 from g2m_eval.figures.style import png_bytes
-from g2m_eval.regions import score_regions
 
 EXTRACTOR = "g2m-small-cnn self-supervised 128px 3f2a91"
 TITLES = ("real patches", "generated patches", "real patches, mean colour only")

@@ -3,7 +3,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from g2m_eval.errors import InputError
-from g2m_eval.factors import within_region_correlation
+from g2m_eval.fidelity.factors import within_region_correlation
 
 
 def test_rho_is_the_mean_of_scipys_weighted_by_spots_less_one():
@@ -69,7 +69,7 @@ def test_same_seed_same_p_also_when_permutations_are_cut_into_chunks(monkeypatch
     random = np.random.default_rng(4)
     x, y = random.standard_normal((2, 50))
     whole = within_region_correlation(x, y, ["r"] * 50, permutations=500, seed=1)
-    monkeypatch.setattr("g2m_eval.factors._CHUNK_ELEMENTS", 1000)
+    monkeypatch.setattr("g2m_eval.fidelity.factors._CHUNK_ELEMENTS", 1000)
     assert within_region_correlation(x, y, ["r"] * 50, permutations=500, seed=1).p == pytest.approx(whole.p)
 
 

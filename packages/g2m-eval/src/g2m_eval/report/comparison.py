@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from g2m_eval.report import ReportSection, ReportTable
+from g2m_eval.report.page import ReportSection, ReportTable
 
 SIGNIFICANT = 0.01
 """Largest p of a factor that counts as followed."""

@@ -1,6 +1,6 @@
 import torch
 
-from g2m_eval.augmentation import augment, eight_views
+from g2m_eval.extractors.augmentation import augment, eight_views
 
 
 def test_eight_views_are_all_different_and_hold_the_same_pixels():

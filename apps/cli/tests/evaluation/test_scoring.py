@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from g2m_cli import scoring
 from g2m_cli.errors import InputError
+from g2m_cli.evaluation import scoring
 from g2m_cli.models import drawn_models
 from g2m_cli.study import Study
 

@@ -11,10 +11,10 @@ from jaxtyping import Float, Int, UInt8
 from torch import Tensor, nn
 from torch.nn import functional
 
-from g2m_eval.augmentation import augment
 from g2m_eval.errors import InputError
-from g2m_eval.extractor import SmallExtractor, as_floats
-from g2m_eval.network import NetworkShape, SmallCnn
+from g2m_eval.extractors.augmentation import augment
+from g2m_eval.extractors.network import NetworkShape, SmallCnn
+from g2m_eval.extractors.small import SmallExtractor, as_floats
 from g2m_eval.resize import resize_patches
 
 Track = Callable[..., Iterable[Any]]

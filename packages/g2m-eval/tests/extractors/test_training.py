@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from g2m_eval.errors import InputError
-from g2m_eval.regions import score_regions
-from g2m_eval.training import nt_xent, train_extractor
+from g2m_eval.extractors.training import nt_xent, train_extractor
+from g2m_eval.fidelity.regions import score_regions
 
 
 def test_regions_of_equal_colour_are_learned_from_texture(spotted_regions):

@@ -150,7 +150,7 @@ def plain_values(value: Any) -> Any:
 
 def _environment() -> Environment:
     return Environment(
-        loader=PackageLoader("g2m_eval"),
+        loader=PackageLoader("g2m_eval.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from g2m_eval.comparison import compare_generators, comparison_section
-from g2m_eval.report import write_report
+from g2m_eval.report.comparison import compare_generators, comparison_section
+from g2m_eval.report.page import write_report
 
 
 def entry(count=80, **changes):

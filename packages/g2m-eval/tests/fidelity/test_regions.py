@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score
 
 from g2m_eval.errors import InputError
-from g2m_eval.regions import MeanColourClassifier, mean_colour, score_regions
+from g2m_eval.fidelity.regions import MeanColourClassifier, mean_colour, score_regions
 
 
 def test_balanced_accuracy_agrees_with_sklearn_on_unequal_regions():

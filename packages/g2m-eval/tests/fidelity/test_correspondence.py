@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from g2m_eval.correspondence import same_spot_correspondence
 from g2m_eval.errors import InputError
+from g2m_eval.fidelity.correspondence import same_spot_correspondence
 from g2m_eval.morphology import STATISTICS
 
 

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import linalg
 
+from g2m_eval.distances.frechet import FeatureStatistics, frechet_distance
 from g2m_eval.errors import InputError
-from g2m_eval.frechet import FeatureStatistics, frechet_distance
 
 
 def scipy_reference(a, b):

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from g2m_eval.errors import InputError
-from g2m_eval.extractor import Extractor, SmallExtractor
-from g2m_eval.network import NetworkShape, SmallCnn
+from g2m_eval.extractors.network import NetworkShape, SmallCnn
+from g2m_eval.extractors.small import Extractor, SmallExtractor
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from g2m_eval.errors import InputError
-from g2m_eval.factors import within_region_correlation
+from g2m_eval.fidelity.factors import within_region_correlation
 from g2m_eval.morphology import STATISTICS
 
 

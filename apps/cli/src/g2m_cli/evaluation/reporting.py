@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from g2m_cli.generation import open_images, read_generated
-from g2m_cli.metrics_log import read_metrics
-from g2m_cli.models import file_name, label_of, runs_behind, with_companions
-from g2m_cli.provenance import provenance, read_provenance
-from g2m_cli.scoring import (
+from g2m_cli.evaluation.scoring import (
     TestSpots,
     describe_dataset,
     load_test_spots,
@@ -22,6 +18,10 @@ from g2m_cli.scoring import (
     score_generator,
     train_judge,
 )
+from g2m_cli.generation import open_images, read_generated
+from g2m_cli.metrics_log import read_metrics
+from g2m_cli.models import file_name, label_of, runs_behind, with_companions
+from g2m_cli.provenance import provenance, read_provenance
 from g2m_cli.settings import RunSettings, learned
 from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
 

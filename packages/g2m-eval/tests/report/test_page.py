@@ -7,7 +7,7 @@ import pytest
 
 from g2m_eval.errors import InputError
 from g2m_eval.figures.style import styled
-from g2m_eval.report import ReportFigure, ReportSection, ReportTable, SummaryTile, plain_values, write_report
+from g2m_eval.report.page import ReportFigure, ReportSection, ReportTable, SummaryTile, plain_values, write_report
 
 
 def one_figure(name="waves"):

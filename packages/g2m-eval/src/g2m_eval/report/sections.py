@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import UInt8
 
-from g2m_eval.comparison import count_followed, follows
 from g2m_eval.evaluate import PURITY, GeneratorEvaluation
 from g2m_eval.figures import figure_by_region, figure_confusion, figure_distances, figure_factors
-from g2m_eval.report import ReportFigure, ReportSection, ReportTable, SummaryTile
+from g2m_eval.report.comparison import count_followed, follows
+from g2m_eval.report.page import ReportFigure, ReportSection, ReportTable, SummaryTile
 
 FEW_PAIRS = 5000
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from g2m_eval.errors import InputError
-from g2m_eval.retrieval import retrieval_at_k
+from g2m_eval.fidelity.retrieval import retrieval_at_k
 
 
 def test_equal_spaces_find_everything_at_the_first_place():

@@ -17,9 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from g2m_eval.augmentation import eight_views
 from g2m_eval.errors import InputError
-from g2m_eval.network import NetworkShape, SmallCnn
+from g2m_eval.extractors.augmentation import eight_views
+from g2m_eval.extractors.network import NetworkShape, SmallCnn
 from g2m_eval.resize import resize_patches
 
 _FORMAT = 1

@@ -6,6 +6,7 @@ import pytest
 from matplotlib import image, rcParams
 
 from g2m_eval.errors import InputError
+from g2m_eval.fidelity.regions import score_regions
 from g2m_eval.figures import (
     SectionOverlay,
     figure_by_region,
@@ -18,7 +19,6 @@ from g2m_eval.figures import (
     figure_training,
     save_figure,
 )
-from g2m_eval.regions import score_regions
 
 RANDOM = np.random.default_rng(0)
 

@@ -1,0 +1,1 @@
+"""What `g2m eval` composes: scores, pictures, the report."""

@@ -1,0 +1,1 @@
+"""Networks that turn patches into features, each under a name that tells its numbers from those of others."""

@@ -1,0 +1,1 @@
+"""Does the patch of a spot match the expression of that very spot?"""
