@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from g2m_eval.distances.kernel import KernelDistance, kernel_distance
     from g2m_eval.errors import InputError
     from g2m_eval.evaluate import GeneratorEvaluation, evaluate_generator
-    from g2m_eval.extractors.small import Extractor, SmallExtractor
+    from g2m_eval.extractors.base import Extractor, Patches
+    from g2m_eval.extractors.small import SmallExtractor
     from g2m_eval.extractors.training import train_extractor
     from g2m_eval.fidelity.correspondence import same_spot_correspondence
     from g2m_eval.fidelity.factors import WithinRegion, within_region_correlation
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         figure_training,
         save_figure,
     )
+    from g2m_eval.intervals import Interval
     from g2m_eval.morphology import STATISTICS, image_statistics
     from g2m_eval.report.comparison import compare_generators, comparison_section
     from g2m_eval.report.page import ReportFigure, ReportSection, ReportTable, SummaryTile, write_report
@@ -42,7 +44,9 @@ if TYPE_CHECKING:
 # Names are looked up at first use, so that importing this package costs neither torch nor matplotlib.
 _HOME = {
     "EvaluationSettings": "config",
-    "Extractor": "extractors.small",
+    "Extractor": "extractors.base",
+    "Interval": "intervals",
+    "Patches": "extractors.base",
     "FeatureStatistics": "distances.frechet",
     "GeneratorEvaluation": "evaluate",
     "InputError": "errors",
@@ -95,8 +99,10 @@ __all__ = [
     "FeatureStatistics",
     "GeneratorEvaluation",
     "InputError",
+    "Interval",
     "KernelDistance",
     "MeanColourClassifier",
+    "Patches",
     "RegionScores",
     "ReportFigure",
     "ReportSection",

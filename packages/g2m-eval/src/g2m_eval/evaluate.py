@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from g2m_eval.distances.frechet import FeatureStatistics, frechet_distance
 from g2m_eval.distances.kernel import kernel_distance
 from g2m_eval.errors import InputError
-from g2m_eval.extractors.small import Extractor
+from g2m_eval.extractors.base import Extractor
 from g2m_eval.fidelity.correspondence import same_spot_correspondence
 from g2m_eval.fidelity.factors import within_region_correlation
 from g2m_eval.fidelity.regions import MeanColourClassifier, RegionScores, score_regions

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from g2m_eval.errors import InputError
+from g2m_eval.extractors.base import Extractor
 from g2m_eval.extractors.network import NetworkShape, SmallCnn
-from g2m_eval.extractors.small import Extractor, SmallExtractor
+from g2m_eval.extractors.small import SmallExtractor
 
 
 @pytest.fixture

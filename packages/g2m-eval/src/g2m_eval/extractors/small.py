@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,20 +22,6 @@ from g2m_eval.extractors.network import NetworkShape, SmallCnn
 from g2m_eval.resize import resize_patches
 
 _FORMAT = 1
-
-
-@runtime_checkable
-class Extractor(Protocol):
-    """Whatever turns images into features under a name that tells its numbers from those of other extractors."""
-
-    @property
-    def name(self) -> str:
-        """Architecture, what it was trained on, and enough of its weights' hash to tell two apart."""
-        ...
-
-    def features(self, images: UInt8[np.ndarray, "n height width 3"]) -> Float[np.ndarray, "n dim"]:
-        """Features of uint8 RGB images of any one size."""
-        ...
 
 
 class SmallExtractor:
