@@ -54,4 +54,34 @@ def of_seed(name: str, metrics: dict, seconds: float, peak_gib: float) -> list[F
         Figure(f"{name}: tissue-w1, region accuracy", tissue["region_accuracy"], at_least=0.35),
         Figure(f"{name}: tissue-w1, Fréchet generated / test", tissue["frechet_generated_vs_test"]),
         Figure(f"{name}: tissue-w1, Fréchet train / test at that N", tissue["frechet_train_vs_test"]),
+        *of_clusters(name, metrics["clusters"]),
+        *(figure for model in ("gan", "tissue-w1") for figure in of_fidelity(name, model, metrics["models"][model])),
     ]
+
+
+def of_clusters(name: str, clusters: dict) -> list[Figure]:
+    embedding, expression = clusters["ari_joint_vs_sample"], clusters["ari_expression_vs_sample"]
+    return [
+        Figure(f"{name}: ARI joint / sample-wise", clusters["ari_joint_vs_samplewise"], at_least=0.79),
+        Figure(f"{name}: ARI joint / sample", embedding),
+        Figure(
+            f"{name}: ... apart from region / sample", abs(embedding - clusters["ari_region_vs_sample"]), at_most=0.02
+        ),
+        Figure(f"{name}: ARI expression / sample", expression, at_least=max(0.2, 5 * embedding)),
+        Figure(f"{name}: ARI joint / region", clusters["ari_joint_vs_region"]),
+    ]
+
+
+def of_fidelity(name: str, model: str, metrics: dict) -> list[Figure]:
+    """Floor, value and ceiling of every metric; of StyleGAN-G, whose every spot was drawn, the order is bound."""
+    figures, apart = [], True
+    for metric, found in metrics["fidelity"].items():
+        if not {"real", "generated", "shuffled"} <= found.keys():
+            continue
+        real, generated, shuffled = (found[kind] for kind in ("real", "generated", "shuffled"))
+        ordered = real["low"] > generated["high"] and generated["low"] > shuffled["high"]
+        apart &= ordered
+        for kind in ("shuffled", "generated", "real"):
+            figures.append(Figure(f"{name}: {model}, {metric}, {kind}", found[kind]["value"]))
+    bound = {"at_least": 1} if model == "gan" else {}
+    return [*figures, Figure(f"{name}: {model}, fidelity ordered with intervals apart", int(apart), **bound)]
