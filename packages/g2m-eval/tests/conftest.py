@@ -10,6 +10,9 @@ with install_import_hook("g2m_eval", "beartype.beartype"):
         "evaluate",
         "report.sections",
         "fidelity.retrieval",
+        "extractors.features",
+        "extractors.function",
+        "extractors.inception",
     ):  # these import all others
         import_module(f"g2m_eval.{module}")
 
