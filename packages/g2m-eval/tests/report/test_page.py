@@ -1,13 +1,18 @@
+import io
 import json
 import re
+from base64 import b64decode
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from g2m_eval.errors import InputError
-from g2m_eval.figures.style import styled
-from g2m_eval.report.page import ReportFigure, ReportSection, ReportTable, SummaryTile, plain_values, write_report
+from g2m_eval.figures.style import styled, svg_bytes
+from g2m_eval.report.markup import plain_values
+from g2m_eval.report.page import ReportFigure, ReportSection, ReportTable, SummaryTile, write_report
 
 
 def one_figure(name="waves"):
@@ -38,7 +43,12 @@ def written(directory, **changes):
 
 def test_a_report_is_one_page_that_needs_no_other_file(tmp_path):
     page = written(tmp_path / "report")
-    assert sorted(p.name for p in (tmp_path / "report").iterdir()) == ["figures", "metrics.json", "report.html"]
+    assert sorted(p.name for p in (tmp_path / "report").iterdir()) == [
+        "figures",
+        "metrics.json",
+        "provenance.json",
+        "report.html",
+    ]
     assert (tmp_path / "report/figures/waves.png").read_bytes().startswith(b"\x89PNG")
     assert "data:image/png;base64," in page
     assert not re.search(r"(src|href)=\"(?!data:|#)", page)
@@ -121,3 +131,81 @@ def test_figure_names_must_be_file_names_and_differ(tmp_path):
 def test_plain_values_of_everything_metrics_may_hold(tmp_path):
     found = plain_values({1: (np.int64(2), np.bool_(True)), "p": tmp_path, "n": None, "inf": np.inf, "s": np.str_("x")})
     assert found == {"1": [2, True], "p": str(tmp_path), "n": None, "inf": None, "s": "x"}
+
+
+def images_of(page):
+    return re.findall(r'<img src="data:image/(\w+);base64,([^"]+)"[^>]* alt="([^"]*)"', page)
+
+
+def test_figures_are_counted_through_the_page_unless_they_have_a_number(tmp_path):
+    sections = [
+        ReportSection(title="Space", figures=[one_figure("a"), replace(one_figure("b"), number="Figure C.1")]),
+        ReportSection(title="Space", figures=[replace(one_figure("c"), alt="A falling line")]),
+    ]
+    page = written(tmp_path / "report", sections=sections)
+    assert re.findall(r"<figcaption><b>([^<]+)</b>", page) == ["Figure 1.", "Figure C.1.", "Figure 3."]
+    assert [alt for *_, alt in images_of(page)] == [
+        "Figure 1. A line, N = 2",
+        "Figure C.1. A line, N = 2",
+        "A falling line",
+    ]
+    # two chapters of one title are two places, each reached from the contents
+    targets = re.findall(r'<li><a href="#([^"]+)">Space', page)
+    assert len(set(targets)) == 2
+    assert all(page.count(f'id="{target}"') == 1 for target in targets)
+    # the box that enlarges a figure is its own
+    assert all(page.count(f'{kind}="zoom-{name}"') == 1 for kind in ("id", "for") for name in "abc")
+
+
+def test_photographs_enter_the_page_smaller_than_their_files_and_look_the_same(tmp_path):
+    generator = np.random.default_rng(0)
+    figure = styled(4.0, 4.0)
+    axes = figure.subplots()
+    axes.imshow(generator.integers(80, 220, (120, 120, 3), dtype=np.uint8), interpolation="bicubic")
+    photograph = ReportFigure(name="tissue", figure=figure, caption="Noise")
+    page = written(tmp_path / "report", sections=[ReportSection(title="s", figures=[photograph, one_figure()])])
+    (kind, content, _), (kind_of_lines, *_) = images_of(page)
+    file = tmp_path / "report/figures/tissue.png"
+    assert (kind, kind_of_lines) == ("webp", "png")
+    assert len(content) < file.stat().st_size / 2
+    shown, kept = (
+        np.asarray(Image.open(source).convert("RGB"), dtype=float) for source in (io.BytesIO(b64decode(content)), file)
+    )
+    assert shown.shape == kept.shape
+    assert np.abs(shown - kept).mean() < 8
+
+
+def test_svg_needs_no_font_and_does_not_grow_with_the_number_of_spots(tmp_path):
+    generator = np.random.default_rng(0)
+
+    def svg_of(name, spots):
+        figure = styled(3.0, 2.0)
+        axes = figure.subplots()
+        axes.scatter(*generator.random((2, spots)), s=2)
+        axes.set_title("Spots")
+        section = ReportSection(title="s", figures=[ReportFigure(name="x", figure=figure, caption="c")])
+        written(tmp_path / name, sections=[section])
+        return (tmp_path / name / "figures/x.svg").read_text()
+
+    few, many = svg_of("few", 50), svg_of("many", 50_000)
+    assert "<text" not in few
+    assert "font-family" not in few
+    assert few.count("<use") - many.count("<use") >= 50
+    assert "<image" in many
+    assert "<image" not in few
+    assert len(many) < 200_000
+    assert svg_bytes(one_figure().figure) == svg_bytes(one_figure().figure)
+
+
+def test_a_wide_table_scrolls_in_its_box_below_its_caption(tmp_path):
+    table = ReportTable(table=pd.DataFrame({"k": ["x"]}), caption="All of it", name="table1", number="Table 1")
+    page = written(tmp_path / "report", sections=[ReportSection(title="s", tables=[table])])
+    box = page[page.index('<figure class="table">') :]
+    assert box.index("<b>Table 1.</b> All of it <code>table1.csv</code>") < box.index('<div class="scroll"')
+    assert (tmp_path / "report/table1.csv").read_text() == "k\nx\n"
+
+
+def test_provenance_is_a_file_beside_the_page(tmp_path):
+    written(tmp_path / "report", provenance={"id": "abc", "settings": {"seed": np.int64(1), "x": float("nan")}})
+    kept = json.loads((tmp_path / "report/provenance.json").read_text())
+    assert kept == {"id": "abc", "settings": {"seed": 1, "x": None}}

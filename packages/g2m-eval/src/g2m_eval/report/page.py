@@ -1,25 +1,22 @@
-"""A report: one self-contained page, the figures beside it, and every number in ``metrics.json``."""
+"""A report: one self-contained page, figures and tables beside it, and every number in ``metrics.json``."""
 
 from __future__ import annotations
 
-import base64
 import json
-import math
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.figure import Figure
 
 from g2m_eval.errors import InputError
-from g2m_eval.figures.style import png_bytes
+from g2m_eval.figures.style import png_bytes, svg_bytes
+from g2m_eval.report.markup import flatten, plain_values, prepare_sections, render_page
 
 _OWN_FILES = ("report.html", "metrics.json")
 
@@ -35,23 +32,41 @@ class SummaryTile:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFigure:
-    """A figure; ``name`` (letters, digits, - and _) becomes its file, ``caption`` says what was compared with what."""
+    """A figure; its caption says what was compared with what.
+
+    Attributes
+    ----------
+    name
+        Of its files (letters, digits, - and _).
+    number
+        As it is cited, "Figure C.1"; by default figures are counted through the page.
+    alt
+        What is to be seen, for those who cannot; the caption's first sentence by default.
+    """
 
     name: str
     figure: Figure
     caption: str
+    number: str = ""
+    alt: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportTable:
     """A table; its caption says what was compared, with which extractor, on how many images.
 
-    One with a ``name`` (letters, digits, - and _) is also written as that file, ``.csv``.
+    Attributes
+    ----------
+    name
+        Of its file, ``.csv`` (letters, digits, - and _); without one it is on the page alone.
+    number
+        As it is cited, "Table 1".
     """
 
     table: pd.DataFrame
     caption: str
     name: str = ""
+    number: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +91,10 @@ def write_report(
     lead: str = "",
     dpi: int = 160,
 ) -> None:
-    """Write ``report.html``, ``metrics.json``, ``figures/*.png`` and named tables; an older report is replaced at once.
+    """Write ``report.html``, ``metrics.json``, figures and named tables; an older report is replaced at once.
+
+    Every figure is in ``figures/`` as PNG and as SVG, every named table as CSV, and what is given as provenance in
+    ``provenance.json``.
 
     Parameters
     ----------
@@ -107,22 +125,24 @@ def write_report(
     try:
         images = {figure.name: png_bytes(figure.figure, dpi) for figure in figures}
         (building / "figures").mkdir()
-        for name, image in images.items():
-            (building / "figures" / f"{name}.png").write_bytes(image)
+        for figure in figures:
+            (building / "figures" / f"{figure.name}.png").write_bytes(images[figure.name])
+            (building / "figures" / f"{figure.name}.svg").write_bytes(svg_bytes(figure.figure, dpi))
         for table in tables:
             table.table.to_csv(building / f"{table.name}.csv", index=False)
         plain = plain_values(metrics)
-        text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
-        (building / "metrics.json").write_text(text + "\n", encoding="utf-8")
-        page = _environment().get_template("report.html.j2").render(
+        _write_json(building / "metrics.json", plain)
+        if provenance is not None:
+            _write_json(building / "provenance.json", plain_values(provenance))
+        page = render_page(
             title=title,
             lead=lead,
             summary=summary,
             warnings=warnings,
-            sections=[_prepare_section(section, images, dpi) for section in sections],
-            provenance=[(key, _cell(value)) for key, value in _flatten(plain_values(provenance or {}))],
-            numbers=[(key, _cell(value)) for key, value in _flatten(plain)],
-        )  # fmt: skip
+            sections=prepare_sections(sections, images, dpi),
+            provenance=list(flatten(plain_values(provenance or {}))),
+            numbers=list(flatten(plain)),
+        )
         (building / "report.html").write_text(page, encoding="utf-8")
         building.chmod(0o755)
         _swap_in(building, directory)
@@ -131,84 +151,9 @@ def write_report(
         raise
 
 
-def plain_values(value: Any) -> Any:
-    """Nested values as JSON knows them: numpy scalars and arrays become plain, NaN and infinity None, paths text."""
-    if isinstance(value, Mapping):
-        return {str(key): plain_values(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
-        return plain_values(value.tolist())
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain_values(item) for item in value]
-    if isinstance(value, np.generic):
-        return plain_values(value.item())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    return str(value)
-
-
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("g2m_eval.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _prepare_section(section: ReportSection, images: Mapping[str, bytes], dpi: int) -> dict[str, Any]:
-    return {
-        "title": section.title,
-        "anchor": re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-") or "section",
-        "paragraphs": [part.strip() for part in section.text.split("\n\n") if part.strip()],
-        "figures": [
-            {
-                "base64": base64.b64encode(images[figure.name]).decode("ascii"),
-                "caption": figure.caption,
-                "alt": figure.name.replace("-", " ").replace("_", " "),
-                # half the pixels: sharp on dense screens, and the page does not jump while it loads
-                "width": round(figure.figure.get_figwidth() * dpi * 0.6),
-                "height": round(figure.figure.get_figheight() * dpi * 0.6),
-            }
-            for figure in section.figures
-        ],
-        "tables": [_prepare_table(table) for table in section.tables],
-    }
-
-
-def _prepare_table(table: ReportTable) -> dict[str, Any]:
-    data = table.table
-    numeric = [pd.api.types.is_numeric_dtype(data[column]) for column in data.columns]
-    return {
-        "caption": table.caption,
-        "columns": [{"name": str(c), "number": n} for c, n in zip(data.columns, numeric, strict=True)],
-        "rows": [[_cell(plain_values(value)) for value in row] for row in data.itertuples(index=False, name=None)],
-    }
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        size = abs(value)
-        if value == 0 or 1e-3 <= size < 1e4:
-            return f"{value:.3f}" if size < 10 else f"{value:.1f}"
-        return f"{value:.2g}" if size < 1 else f"{value:,.0f}"
-    if isinstance(value, list):
-        return ", ".join(_cell(item) for item in value)
-    return str(value)
-
-
-def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, Mapping):
-            yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+def _write_json(path: Path, value: Any) -> None:
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
 
 
 def _check_replaceable(directory: Path) -> None:
