@@ -3,10 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from g2m_eval.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkerSet:
+    """Genes that are high in one region."""
+
+    region: str
+    genes: tuple[str, ...]  # symbols; upper and lower case alike, so that mouse Umod is found as human UMOD
+
+    def __post_init__(self) -> None:
+        if not self.region or not self.genes:
+            raise InputError(f"markers: a region needs a name and a gene, found {self.region!r} with {self.genes!r}")
+
+
+MOUSE_KIDNEY = (
+    MarkerSet(region="CX", genes=("Nphs2", "Slc5a2", "Slc34a1")),
+    MarkerSet(region="OSOM", genes=("Slc7a13", "Slc22a7")),
+    MarkerSet(region="ISOM", genes=("Umod", "Slc12a1")),
+    MarkerSet(region="IM&P", genes=("Aqp2", "Aqp3")),
+    MarkerSet(region="BAT", genes=("Ucp1", "Cidea", "Plin1")),
+)
+"""Regions of the paper's kidneys, in the order to show, by common knowledge of kidney and brown fat."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpaceSettings:
+    """How the embedding space is clustered, named and shown."""
+
+    clusters: int = 5  # of each clustering: the resolution is searched for this number (the paper's five regions)
+    neighbours: int = 15  # of each spot in the graphs behind clusters and layouts (scanpy's default)
+    components: int = 50  # principal components of raw expression
+    training_pairs: int = 2000  # shown beside all test spots, drawn at random
+    images: int = 2000  # patches of each kind (real test, real training, each generator's) that are compared and shown
+    markers: tuple[MarkerSet, ...] = MOUSE_KIDNEY  # that clusters are named by
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("clusters", 2),
+            ("neighbours", 2),
+            ("components", 2),
+            ("training_pairs", 0),
+            ("images", 0),
+        ):
+            if getattr(self, name) < least:
+                raise InputError(f"space.{name}: expected a number from {least}, found {getattr(self, name)}")
+        regions = [entry.region for entry in self.markers]
+        twice = sorted({region for region in regions if regions.count(region) > 1})
+        if twice:
+            raise InputError(f"space.markers: region {twice[0]!r} is given twice: put its genes together")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +66,7 @@ class EvaluationSettings:
     train_patches: int = 12_000  # real training patches that network sees, drawn evenly
     permutations: int = 9999  # behind each p value
     kernel_subsets: int = 100  # of the kernel distance
+    space: SpaceSettings = field(default_factory=SpaceSettings)
 
     def __post_init__(self) -> None:
         for name in ("extractor_steps", "train_patches", "permutations", "kernel_subsets"):
