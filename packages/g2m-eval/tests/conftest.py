@@ -9,7 +9,7 @@ with install_import_hook("g2m_eval", "beartype.beartype"):
         "extractors.training",
         "evaluate",
         "report.sections",
-        "fidelity.retrieval",
+        "fidelity.evaluate",
         "space.evaluate",
         "space.mixing",
         "distances.compare",
