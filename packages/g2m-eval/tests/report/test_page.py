@@ -209,3 +209,16 @@ def test_provenance_is_a_file_beside_the_page(tmp_path):
     written(tmp_path / "report", provenance={"id": "abc", "settings": {"seed": np.int64(1), "x": float("nan")}})
     kept = json.loads((tmp_path / "report/provenance.json").read_text())
     assert kept == {"id": "abc", "settings": {"seed": 1, "x": None}}
+
+
+def test_commands_in_text_are_set_as_code_and_still_escaped(tmp_path):
+    section = ReportSection(title="s", text="Run `g2m eval <STUDY>` first.")
+    page = written(tmp_path / "report", sections=[section], warnings=["See `x`."])
+    assert "Run <code>g2m eval &lt;STUDY&gt;</code> first." in page
+    assert "See <code>x</code>." in page
+
+
+def test_missing_counts_are_dashes_and_counts_stay_whole(tmp_path):
+    table = ReportTable(table=pd.DataFrame({"N": pd.array([1717, None], dtype="Int64")}), caption="c")
+    page = written(tmp_path / "report", sections=[ReportSection(title="s", tables=[table])])
+    assert re.findall(r'<td class="number">([^<]*)<', page) == ["1717", "–"]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def render_page(**content: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["told"] = _told
     return environment.get_template("report.html.j2").render(**content)
 
 
@@ -84,7 +86,9 @@ def plain_values(value: Any) -> Any:
         return plain_values(value.item())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if value is None or isinstance(value, (bool, int, str)):
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, (bool, int, str)):
         return value
     return str(value)
 
@@ -101,6 +105,11 @@ def data_address(png: bytes) -> str:
         Image.open(io.BytesIO(png)).convert("RGB").save(buffer, "WEBP", quality=_WEBP_QUALITY)
         kind, content = "webp", buffer.getvalue()
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _told(text: str) -> Markup:
+    """Escape text, and set what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _prepare_figure(figure: ReportFigure, number: str, png: bytes, dpi: int) -> dict[str, Any]:

@@ -36,7 +36,7 @@ QUALITY = (
     PublishedQuality(generator="RNA-GAN", model=None, fid=83.89),
     PublishedQuality(generator="MorphoDiff", model=None, fid=78, at_least=True),
 )
-"""Table 1. The last two are other works' figures on other tissue, which the paper quotes for comparison."""
+"""Table 1. The last two are other works, which the paper gives for comparison."""
 
 READERS = 10
 READER_IMAGES = 50
@@ -123,18 +123,19 @@ def published_quality() -> pd.DataFrame:
     Returns
     -------
     Columns: generator, model (its name in a study or None), published FID and published KID as text (mean and SD,
-    "≥" before a bound), published N images (None where it is not known).
+    "≥" before a bound), published N images (missing where it is not known).
     """
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "generator": row.generator,
             "model": row.model,
             "published FID": f"{'≥ ' if row.at_least else ''}{row.fid:g}",
             "published KID (SD)": None if row.kid is None else f"{row.kid:.4f} ({row.kid_sd:.4f})",
-            "published N": f"{PUBLISHED_IMAGES:,}" if row.model else None,
+            "published N": PUBLISHED_IMAGES if row.model else None,
         }
         for row in QUALITY
     )
+    return table.astype({"published N": "Int64"})
 
 
 def published_readers() -> pd.DataFrame:
