@@ -9,6 +9,8 @@ from jaxtyping import Float
 
 from g2m_eval.errors import InputError
 
+_ROWS = 4096
+
 
 @dataclass(kw_only=True)
 class FeatureStatistics:
@@ -33,9 +35,10 @@ class FeatureStatistics:
 
     @classmethod
     def of(cls, features: Float[np.ndarray, "n dim"]) -> FeatureStatistics:
-        """Statistics of one array of features."""
+        """Statistics of one array of features, which may be memory-mapped and larger than memory."""
         statistics = cls()
-        statistics.update(features)
+        for start in range(0, len(features), _ROWS):
+            statistics.update(features[start : start + _ROWS])
         return statistics
 
     @property

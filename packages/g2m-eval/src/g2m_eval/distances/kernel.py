@@ -9,6 +9,8 @@ from jaxtyping import Float
 
 from g2m_eval.errors import InputError
 
+_ROWS = 4096
+
 
 @dataclass(frozen=True, kw_only=True)
 class KernelDistance:
@@ -53,14 +55,15 @@ def kernel_distance(
     size = min(subset_size, len(a), len(b))
     if size < 2 or subsets < 1:
         raise InputError(f"a kernel distance needs 2 images a set and 1 subset, got {len(a)} and {len(b)}, {subsets}")
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+    if not all(
+        np.isfinite(features[i : i + _ROWS]).all() for features in (a, b) for i in range(0, len(features), _ROWS)
+    ):
         raise InputError("features contain NaN or infinity: check the extractor and the images it was given")
     generator = np.random.RandomState(seed)  # the legacy generator, because torch-fidelity's subsets come from it
     distances = [
         _squared_mmd(
-            first[generator.choice(len(first), size, replace=False)],
-            second[generator.choice(len(second), size, replace=False)],
+            np.asarray(a[generator.choice(len(a), size, replace=False)], dtype=np.float64),
+            np.asarray(b[generator.choice(len(b), size, replace=False)], dtype=np.float64),
         )
         for _ in range(subsets)
     ]
@@ -70,12 +73,13 @@ def kernel_distance(
 
 
 def _squared_mmd(x: Float[np.ndarray, "m dim"], y: Float[np.ndarray, "m dim"]) -> float:
-    within_x, within_y, between = _polynomial(x, x), _polynomial(y, y), _polynomial(x, y)
+    within_x, within_y, between = polynomial_kernel(x, x), polynomial_kernel(y, y), polynomial_kernel(x, y)
     m = len(x)
     within = within_x.sum() - np.trace(within_x) + within_y.sum() - np.trace(within_y)
     return float(within / (m * (m - 1)) - 2 * between.sum() / m**2)
 
 
-def _polynomial(x: Float[np.ndarray, "m dim"], y: Float[np.ndarray, "k dim"]) -> Float[np.ndarray, "m k"]:
+def polynomial_kernel(x: Float[np.ndarray, "m dim"], y: Float[np.ndarray, "k dim"]) -> Float[np.ndarray, "m k"]:
+    """Give (x·y / dim + 1)³ of every pair."""
     base = x @ y.T / x.shape[1] + 1
     return np.asarray(base * base * base)
