@@ -205,3 +205,31 @@ def test_correspondence_of_a_set_with_itself_is_perfect(study):
     assert table["rho"].dropna().tolist() == pytest.approx([1.0] * table["rho"].notna().sum())
     with pytest.raises(InputError, match="same spots"):
         same_spot_correspondence(measured, measured.iloc[1:], study["samples"])
+
+
+def test_distances_come_with_their_protocol_for_both_references_and_for_real_patches(evaluation, study):
+    to_test, to_train = evaluation.metrics["distances"]
+    assert [d["protocol"]["reference"] for d in (to_test, to_train)] == [
+        "real patches of the test spots",
+        "random tissue patches of the training sections",
+    ]
+    assert to_test["frechet"]["value"] == pytest.approx(evaluation.metrics["frechet_generated_vs_test"])
+    assert to_test["kernel"]["value"] == evaluation.metrics["kernel_generated_vs_test"]
+    real = evaluation.metrics["distances_real"][0]
+    assert real["frechet"]["value"] == pytest.approx(evaluation.metrics["frechet_train_vs_test"])
+    assert real["protocol"] == to_test["protocol"]  # as many training patches: they share a column
+
+
+def test_a_network_that_works_at_fewer_pixels_makes_images_of_any_size_comparable(study):
+    class Smaller(ByBrightness):
+        resolution = 16
+
+    bigger = study | {"generated": np.repeat(np.repeat(study["generated"], 2, axis=1), 2, axis=2)}
+    protocols = [
+        evaluate_generator(extractor=Smaller(), patch_um=55.0, permutations=9, kernel_subsets=2, **images).metrics[
+            "distances"
+        ][0]["protocol"]
+        for images in (study, bigger | {"shuffled": bigger["generated"]})
+    ]
+    assert protocols[0] == protocols[1]
+    assert protocols[0]["resolution"] == 16

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -11,10 +11,14 @@ import pandas as pd
 from jaxtyping import UInt8
 from numpy.typing import ArrayLike
 
+from g2m_eval.distances.compare import compare_sets
 from g2m_eval.distances.frechet import FeatureStatistics, frechet_distance
 from g2m_eval.distances.kernel import kernel_distance
+from g2m_eval.distances.manifold import DENSITY_NEIGHBOURS
+from g2m_eval.distances.protocol import TEST_SPOTS, TRAINING_SLIDE, DistanceProtocol
 from g2m_eval.errors import InputError
 from g2m_eval.extractors.base import Extractor
+from g2m_eval.extractors.features import content_digest
 from g2m_eval.fidelity.correspondence import same_spot_correspondence
 from g2m_eval.fidelity.factors import within_region_correlation
 from g2m_eval.fidelity.regions import MeanColourClassifier, RegionScores, score_regions
@@ -145,7 +149,7 @@ def evaluate_generator(
         "n": {"generated": len(generated), "shuffled": len(shuffled), "test": len(test), "train": len(drawn)},
         "seed": seed,
     }
-    metrics |= _distances(extractor, real_train, real, generated, shuffled, kernel_subsets, seed)
+    metrics |= _distances(extractor, real_train, real, generated, shuffled, owner, kernel_subsets, seed)
 
     statistics_real = image_statistics(real, mpp)
     each = image_statistics(generated, mpp)
@@ -213,20 +217,51 @@ def _distances(
     test: UInt8[np.ndarray, "n size size 3"],
     generated: UInt8[np.ndarray, "n_generated size size 3"],
     shuffled: UInt8[np.ndarray, "n_shuffled size size 3"],
+    owner: np.ndarray,
+    digests: Mapping[str, str],
     subsets: int,
     seed: int,
 ) -> dict[str, Any]:
-    of_test, of_generated = extractor.features(test), extractor.features(generated)
+    of_test, of_generated, of_train = (extractor.features(patches) for patches in (test, generated, train))
     reference = FeatureStatistics.of(of_test)
     kernel = kernel_distance(of_generated, of_test, subsets=subsets, seed=seed)
-    return {
+    found: dict[str, Any] = {
         "frechet_generated_vs_test": frechet_distance(of_generated, reference),
-        "frechet_train_vs_test": frechet_distance(extractor.features(train), reference),
+        "frechet_train_vs_test": frechet_distance(of_train, reference),
         "frechet_shuffled_vs_test": frechet_distance(extractor.features(shuffled), reference),
         "kernel_generated_vs_test": kernel.mean,
         "kernel_generated_vs_test_sd": kernel.sd,
         "kernel_subsets": kernel.subsets,
         "kernel_subset_size": kernel.subset_size,
+    }
+    if min(len(test), len(generated), len(train)) <= DENSITY_NEIGHBOURS:
+        return found | {"distances": [], "distances_real": []}  # too few for any neighbourhood
+
+    # a network that works at fewer pixels brings patches there itself, whatever size they come in
+    seen = min(test.shape[1], int(getattr(extractor, "resolution", 0)) or test.shape[1])
+
+    def compare(first: np.ndarray, spots: np.ndarray, to_test: bool) -> dict[str, Any]:
+        against, name = (of_test, TEST_SPOTS) if to_test else (of_train, TRAINING_SLIDE)
+        protocol = DistanceProtocol(
+            extractor=extractor.name,
+            resolution=seen,
+            resize=f"area averages to {seen} px",
+            n_generated=len(first),
+            n_reference=len(against),
+            reference=name,
+            reference_hash=digests[name][:16],
+            seed=seed,
+            inception=bool(getattr(extractor, "published", False)),
+        )
+        own = np.arange(len(against)) + (0 if to_test else len(test))
+        return compare_sets(
+            first, against, protocol, generated_spots=spots, reference_spots=own, kernel_subsets=subsets
+        ).to_dict()
+
+    training_spots = np.arange(len(train)) + len(test)
+    return found | {
+        "distances": [compare(of_generated, owner, True), compare(of_generated, owner, False)],
+        "distances_real": [compare(of_train, training_spots, True)],
     }
 
 

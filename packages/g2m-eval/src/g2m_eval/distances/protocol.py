@@ -9,6 +9,8 @@ STATISTICS = (
     "Fréchet: mean and unbiased covariance; kernel: unbiased MMD², (x·y / dim + 1)³, subsets; "
     "precision, recall: 3 nearest neighbours; density, coverage: 5"
 )
+TEST_SPOTS = "real patches of the test spots"
+TRAINING_SLIDE = "random tissue patches of the training sections"
 TOOK_PART = "took part in training the generator"
 
 
