@@ -149,7 +149,17 @@ def evaluate_generator(
         "n": {"generated": len(generated), "shuffled": len(shuffled), "test": len(test), "train": len(drawn)},
         "seed": seed,
     }
-    metrics |= _distances(extractor, real_train, real, generated, shuffled, owner, kernel_subsets, seed)
+    metrics |= _distances(
+        extractor,
+        real_train,
+        real,
+        generated,
+        shuffled,
+        owner,
+        {TEST_SPOTS: content_digest(test), TRAINING_SLIDE: content_digest(train[drawn])},
+        kernel_subsets,
+        seed,
+    )
 
     statistics_real = image_statistics(real, mpp)
     each = image_statistics(generated, mpp)
