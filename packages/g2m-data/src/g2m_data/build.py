@@ -17,8 +17,8 @@ from g2m_data.count_store import store_path, write_counts
 from g2m_data.errors import InputError
 from g2m_data.image_store import create_pixels, write_image
 from g2m_data.lattice import Lattice, fit_lattice
-from g2m_data.manifest import Manifest, SampleEntry, read_manifest
-from g2m_data.panel import check_panel, common_genes, hash_genes, read_gene_file
+from g2m_data.manifest import Manifest, SampleEntry, View, read_manifest
+from g2m_data.panel import ambiguous_genes, check_panel, common_genes, hash_genes, read_gene_file
 from g2m_data.progress import Track, silent
 from g2m_data.provenance import FORMAT, hash_inputs, input_files, make_id, resolve_settings, software
 from g2m_data.resample import Resampling, normalise_slide, resample_slide
@@ -27,6 +27,7 @@ from g2m_data.slide import Slide, open_slide
 from g2m_data.spaceranger.layout import Layout, find_layout
 from g2m_data.spaceranger.matrix import read_features
 from g2m_data.spaceranger.section import Section, read_section
+from g2m_data.units import BIN_UM
 from g2m_data.windows import BinGrid, enumerate_windows, window_totals
 
 
@@ -55,14 +56,16 @@ def build_dataset(manifest: Path, out: Path, *, overwrite: bool = False, track: 
     if out.exists() and not (out / "dataset.json").is_file():
         raise InputError(f"{out}: exists and is not a dataset; choose another folder")
 
-    layouts = {sample.id: find_layout(sample.spaceranger, sample.platform) for sample in study.samples}
-    genes = _choose_panel(study, layouts)
+    layouts = {sample.id: find_layout(sample.spaceranger, sample.platform, sample.prefix) for sample in study.samples}
+    genes, panel_notes = _choose_panel(study, layouts)
     settings, inputs = resolve_settings(study), hash_inputs(input_files(study))
     with _temporary_sibling(out) as folder:
         samples = {
             sample.id: _build_sample(study, sample, layouts[sample.id], genes, folder / "samples" / sample.id, track)
             for sample in study.samples
         }
+        for entry in samples.values():
+            entry["notes"] += panel_notes
         if study.truth_folder is not None:
             shutil.copytree(study.truth_folder, folder / "truth")
         (folder / "genes.txt").write_text("\n".join(genes) + "\n", encoding="utf-8")
@@ -80,14 +83,22 @@ def build_dataset(manifest: Path, out: Path, *, overwrite: bool = False, track: 
         (folder / "dataset.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def _choose_panel(study: Manifest, layouts: dict[str, Layout]) -> list[str]:
-    listed = {layout.matrix: read_features(layout.matrix).genes for layout in layouts.values()}
+def _choose_panel(study: Manifest, layouts: dict[str, Layout]) -> tuple[list[str], list[str]]:
+    """The panel, and what is to be said about it."""
+    listed = {layout.matrix: read_features(layout.matrix) for layout in layouts.values()}
+    ambiguous = ambiguous_genes(listed)
     if study.gene_file is None:
-        return common_genes(listed)
-    panel = read_gene_file(study.gene_file)
-    for matrix, genes in listed.items():
-        check_panel(panel, genes, study.gene_file, matrix)
-    return panel
+        common = common_genes({matrix: features.genes for matrix, features in listed.items()})
+        panel = [gene for gene in common if gene not in set(ambiguous)]
+        left, consequence = [gene for gene in common if gene in set(ambiguous)], "and were left out"
+    else:
+        panel = read_gene_file(study.gene_file)
+        for matrix, features in listed.items():
+            check_panel(panel, features.genes, study.gene_file, matrix)
+        left, consequence = [gene for gene in ambiguous if gene in set(panel)], "but are in the list of genes"
+    if not left:
+        return panel, []
+    return panel, [f"{len(left)} repeated symbols are another gene in another section {consequence}: {', '.join(left)}"]
 
 
 def _build_sample(
@@ -138,8 +149,8 @@ def _build_sample(
         "lattice": _describe_lattice(lattice),
         "dropped": int((~inside).sum()),
         "genes_missing": len(section.genes_missing),
-        "notes": [*scale.notes, *_notes(section, layout, inside)],
-    }
+        "notes": [*scale.notes, *_notes(section, layout, study.view, inside)],
+    } | ({"bin_um": layout.bin_um} if layout.is_hd and layout.bin_um != BIN_UM else {})
 
 
 def _default_pairs(study: Manifest, section: Section, layout: Layout) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -148,8 +159,9 @@ def _default_pairs(study: Manifest, section: Section, layout: Layout) -> tuple[N
     if not layout.is_hd:
         return np.arange(len(totals)), totals
     grid = BinGrid.from_array(section.array)
-    centres = enumerate_windows(grid, study.view)
-    return centres, window_totals(grid, totals, centres, study.view.window_bins)
+    view = study.view.rescale(layout.bin_um)
+    centres = enumerate_windows(grid, view)
+    return centres, window_totals(grid, totals, centres, view.window_bins)
 
 
 def _check_extent(slide: Slide, section: Section, sample: SampleEntry, layout: Layout) -> None:
@@ -175,7 +187,16 @@ def _describe_lattice(lattice: Lattice | None) -> dict[str, Any] | None:
     }
 
 
-def _notes(section: Section, layout: Layout, inside: NDArray[np.bool_]) -> Iterator[str]:
+def _notes(section: Section, layout: Layout, view: View, inside: NDArray[np.bool_]) -> Iterator[str]:
+    if layout.is_hd and layout.bin_um != BIN_UM:
+        n, stride = (view.rescale(layout.bin_um).window_bins, view.rescale(layout.bin_um).stride_bins)
+        yield (
+            f"no bins of {BIN_UM:g} µm, so that windows are of {n} x {n} bins of {layout.bin_um:g} µm "
+            f"({n * layout.bin_um:g} µm wide instead of {view.window_bins * BIN_UM:g}), "
+            f"{stride * layout.bin_um:g} µm apart instead of {view.stride_bins * BIN_UM:g}"
+        )
+    if layout.by_probe:
+        yield f"{layout.matrix.name} lists probes: the counts of a gene are the sum of all its probes'"
     if section.genes_missing:
         yield f"{len(section.genes_missing)} genes of the panel are not in {layout.matrix.name} and count as zero"
     if section.n_without_counts:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from g2m_data.errors import InputError
+from g2m_data.units import BIN_UM
 
 PLATFORMS = ("visium-hd", "visium", "st")
 SPLITS = ("train", "validation", "test")
@@ -32,7 +33,7 @@ class Study:
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """Section ``[view]``: how bins of Visium HD become pseudo-spots."""
+    """Section ``[view]``: how bins of Visium HD become pseudo-spots; in bins of 2 µm, whatever a section has."""
 
     window_bins: int = 27
     """Bins along a window's side; odd, so that a centre bin exists (paper, Data: 27 bins of 2 µm)."""
@@ -44,6 +45,16 @@ class View:
             raise InputError(f"window_bins must be odd, so that a window has a centre bin; found {self.window_bins}")
         if self.stride_bins < 1:
             raise InputError(f"stride_bins must be at least 1, found {self.stride_bins}")
+
+    def rescale(self, bin_um: float) -> "View":
+        """The most similar windows of other bins: an odd number of them, about as wide; and about the same stride.
+
+        27 bins of 2 µm are 54 µm; of 8 µm it takes 7 (56 µm), of 16 µm 3 (48 µm).
+        """
+        if bin_um == BIN_UM:
+            return self
+        window, stride = (bins * BIN_UM / bin_um for bins in (self.window_bins, self.stride_bins))
+        return View(window_bins=2 * int(window / 2) + 1, stride_bins=max(1, round(stride)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +79,8 @@ class SampleEntry:
     """The full-resolution slide that the spots' pixel coordinates refer to."""
     split: str
     """``train``, ``validation`` or ``test``."""
+    prefix: str | None = None
+    """What the names of its files begin with, where the folder holds those of several sections."""
     platform: str | None = None
     """``visium-hd``, ``visium`` or ``st``; without it the folder's layout and lattice must tell."""
     mpp: float | None = None

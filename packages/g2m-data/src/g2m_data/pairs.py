@@ -13,6 +13,7 @@ from g2m_data.count_store import read_places, read_stored_counts, store_path
 from g2m_data.image_store import open_pixels
 from g2m_data.manifest import View
 from g2m_data.resample import Resampling
+from g2m_data.units import BIN_UM
 from g2m_data.windows import BinGrid, enumerate_windows, gather_windows, window_totals
 
 ROWS_AT_ONCE = 256
@@ -31,7 +32,7 @@ class SamplePairs:
     entry
         Its entry in `dataset.json`.
     view
-        Windows, if it is Visium HD.
+        Windows, if it is Visium HD, in bins of 2 µm.
     patch_px
         Pixels along a patch's side.
     """
@@ -39,7 +40,7 @@ class SamplePairs:
     def __init__(self, sample: str, folder: Path, entry: dict[str, Any], view: View, patch_px: int) -> None:
         self._folder = folder
         self._patch_px = patch_px
-        self._view = view
+        self._view = view = view.rescale(entry.get("bin_um", BIN_UM))
         self._store = store_path(folder, entry["platform"])
         self._target = float(entry["library_size_target"])
         places = read_places(self._store)

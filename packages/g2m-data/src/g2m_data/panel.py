@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from g2m_data.errors import InputError
+from g2m_data.spaceranger.features import Features
 
 MINIMAL_SHARE = 0.95
 """Share of a given panel that a section must list; what it lacks beyond that is filled with zeros."""
@@ -47,6 +48,21 @@ def common_genes(genes_of: Mapping[Path, Sequence[str]]) -> list[str]:
             "are they of one species, and all named by symbol?"
         )
     return [gene for gene in genes_of[files[0]] if gene in shared]
+
+
+def ambiguous_genes(features_of: Mapping[Path, Features]) -> list[str]:
+    """Repeated symbols that are not the same gene everywhere, sorted.
+
+    Which gene of a symbol is `SYMBOL` and which `SYMBOL-1` follows from a matrix's own order, so that in a section that
+    lacks the first, the second has its name. Their Ensembl ids tell (versions of them aside).
+    """
+    repeated = set[str]().union(*(features.repeated for features in features_of.values()))
+    ids: dict[str, set[str]] = {gene: set() for gene in repeated}
+    for features in features_of.values():
+        for gene, gene_id in zip(features.genes, features.ids, strict=True):
+            if gene in ids:
+                ids[gene].add(gene_id.partition(".")[0])
+    return sorted(gene for gene, found in ids.items() if len(found) > 1)
 
 
 def check_panel(panel: Sequence[str], listed: Sequence[str], source: Path, matrix: Path) -> None:

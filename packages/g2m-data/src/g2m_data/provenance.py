@@ -23,9 +23,8 @@ def input_files(manifest: Manifest) -> dict[str, list[Path]]:
     if manifest.truth_folder is not None:
         files[""] += sorted(path for path in manifest.truth_folder.iterdir() if path.is_file())
     for sample in manifest.samples:
-        layout = find_layout(sample.spaceranger, sample.platform)
-        found = [layout.matrix, layout.positions, layout.scalefactors, sample.image]
-        files[sample.id] = [path for path in found if path is not None]
+        layout = find_layout(sample.spaceranger, sample.platform, sample.prefix)
+        files[sample.id] = [*layout.files, sample.image]
     return files
 
 
@@ -43,6 +42,8 @@ def resolve_settings(manifest: Manifest) -> dict[str, Any]:
     del content["path"]
     for sample in content["samples"]:
         sample["spaceranger"], sample["image"] = sample["spaceranger"].name, sample["image"].name
+        if sample["prefix"] is None:  # a later setting: the ids of earlier studies stay
+            del sample["prefix"]
     return content
 
 

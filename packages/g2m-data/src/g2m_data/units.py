@@ -16,5 +16,8 @@ Microns = NewType("Microns", float)
 SlidePixels = NewType("SlidePixels", float)
 """A length in full-resolution slide pixels."""
 
+BIN_UM = 2.0
+"""Width of Visium HD's finest bins, µm; windows are given in these."""
+
 MicronsPerPixel = NewType("MicronsPerPixel", float)
 """The width of one pixel on the glass slide, µm."""

@@ -17,7 +17,8 @@ def path(tmp_path, save_h5):
 def test_only_genes_are_read_and_repeated_symbols_are_named_as_scanpy_does(path):
     features = read_features(path)
     assert features.genes == ["Actb", "Gm1", "Gm1-1", "Mt1", "Gm1-2"]
-    assert features.total == 6
+    assert features.gene_of_feature.tolist() == [0, 1, 2, 3, 4, -1]
+    assert features.ids == [f"ENS{i:05d}" for i in range(5)]
 
 
 def test_counts_go_to_the_columns_asked_for_in_blocks(path, monkeypatch):

@@ -1,57 +1,49 @@
-"""The 10x HDF5 feature-barcode matrix."""
+"""The feature-barcode matrix: 10x HDF5 here, matrix market in :mod:`g2m_data.spaceranger.matrix_market`."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import h5py
 import numpy as np
-import pandas as pd
-from anndata.utils import make_index_unique
 from numpy.typing import NDArray
 from scipy import sparse
 
 from g2m_data.errors import InputError
+from g2m_data.spaceranger import matrix_market
+from g2m_data.spaceranger.features import Features, name_features
+from g2m_data.spaceranger.gzipped import DAMAGE, is_gzipped, unpack
 
 BLOCK = 1 << 24
 """Non-zeros decompressed at once."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Features:
-    """The matrix's genes."""
-
-    genes: list[str]
-    """Symbols, unique."""
-    columns: NDArray[np.int64]
-    """Each gene's index among all features of the file."""
-    total: int
-    """Features in the file, genes or not."""
+def matrix_files(path: Path) -> list[Path]:
+    """The files of a matrix, its counts first."""
+    return matrix_market.files_of(path) if matrix_market.is_matrix_market(path) else [path]
 
 
 def read_features(path: Path) -> Features:
-    """Read the gene symbols of a matrix: features of type "Gene Expression" only.
-
-    A symbol that occurs twice keeps its name the first time and becomes `SYMBOL-1`, `SYMBOL-2`, … after that, as
-    `adata.var_names_make_unique()` has it, so that scanpy users meet the names they know.
+    """Read the genes of a matrix: features of type "Gene Expression" only, named by
+    :func:`~g2m_data.spaceranger.features.name_features`.
     """
+    if matrix_market.is_matrix_market(path):
+        return matrix_market.read_features(path)
     with _open(path) as group:
         features = group["features"]
-        names = features["name" if "name" in features else "id"].asstr()[:]
-        is_gene = np.ones(len(names), dtype=bool)
-        if "feature_type" in features:
-            is_gene = features["feature_type"].asstr()[:] == "Gene Expression"
-        if len(names) != group["shape"][0] or len(is_gene) != len(names):
+        ids = features["id"].asstr()[:] if "id" in features else None
+        names = features["name"].asstr()[:] if "name" in features else features["id"].asstr()[:]
+        types = features["feature_type"].asstr()[:] if "feature_type" in features else None
+        lengths = {int(group["shape"][0]), *(len(column) for column in (ids, names, types) if column is not None)}
+        if len(lengths) > 1:
             raise InputError(f"{path}: its feature list does not match its shape; copy the file again")
-    if not is_gene.any():
-        raise InputError(f"{path}: holds no features of type 'Gene Expression'")
-    genes = make_index_unique(pd.Index(names[is_gene].astype(object)))
-    return Features(genes=[str(gene) for gene in genes], columns=np.flatnonzero(is_gene), total=len(names))
+        return name_features(path, names.tolist() if ids is None else ids.tolist(), names.tolist(), types)
 
 
 def read_barcodes(path: Path) -> NDArray[np.bytes_]:
     """Read the barcodes of a matrix, in its order."""
+    if matrix_market.is_matrix_market(path):
+        return matrix_market.read_barcodes(path)
     with _open(path) as group:
         barcodes: NDArray[np.bytes_] = group["barcodes"][:]
     return barcodes
@@ -63,9 +55,9 @@ def read_counts(path: Path, column_of_feature: NDArray[np.int64], n_columns: int
     Parameters
     ----------
     path
-        10x HDF5 file.
+        10x HDF5 file, or the `matrix.mtx` of a matrix market folder.
     column_of_feature
-        (features,) where each feature of the file goes; -1 leaves it out.
+        (features,) where each feature of the file goes; -1 leaves it out. What goes to one column is added up.
     n_columns
         Columns of the result.
 
@@ -78,6 +70,8 @@ def read_counts(path: Path, column_of_feature: NDArray[np.int64], n_columns: int
     InputError
         If the file is truncated, damaged or inconsistent.
     """
+    if matrix_market.is_matrix_market(path):
+        return matrix_market.read_counts(path, column_of_feature, n_columns)
     with _open(path) as group:
         n_features, n_barcodes = (int(n) for n in group["shape"][:])
         indptr = group["indptr"][:].astype(np.int64)
@@ -109,6 +103,8 @@ def read_counts(path: Path, column_of_feature: NDArray[np.int64], n_columns: int
         n_kept[indptr],
     )
     counts = sparse.csr_array(parts, shape=(n_barcodes, n_columns))
+    if len(np.unique(used := column_of_feature[column_of_feature >= 0])) < len(used):
+        counts.sum_duplicates()
     counts.sort_indices()
     return counts
 
@@ -116,7 +112,9 @@ def read_counts(path: Path, column_of_feature: NDArray[np.int64], n_columns: int
 @contextmanager
 def _open(path: Path) -> Iterator[h5py.Group]:
     try:
-        with h5py.File(path, "r") as file:
+        with ExitStack() as stack:
+            source = stack.enter_context(unpack(path)) if is_gzipped(path) else path
+            file = stack.enter_context(h5py.File(source, "r"))
             if "matrix" not in file:
                 raise InputError(f"{path}: not a 10x feature-barcode matrix: it has no 'matrix' group")
             yield file["matrix"]
@@ -126,7 +124,7 @@ def _open(path: Path) -> Iterator[h5py.Group]:
         raise InputError(f"{path}: no such file") from None
     # h5py reports damage as any of these, depending on where the damage lies
     except (
-        OSError,
+        *DAMAGE,
         KeyError,
         RuntimeError,
         ValueError,

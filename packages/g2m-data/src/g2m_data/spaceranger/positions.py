@@ -1,5 +1,6 @@
 """Where each barcode sits: on the array and on the slide."""
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from g2m_data.errors import InputError
+from g2m_data.spaceranger.gzipped import DAMAGE, is_gzipped, open_plain
 
 COLUMNS = ["barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
 
@@ -29,7 +31,7 @@ class Positions:
 
 
 def read_positions(path: Path) -> Positions:
-    """Read `tissue_positions.parquet`, `tissue_positions.csv` or `tissue_positions_list.csv`.
+    """Read `tissue_positions.parquet`, `tissue_positions.csv` or `tissue_positions_list.csv`, gzip'd or not.
 
     Space Ranger 1 wrote the CSV without a header and version 2 with one, and both exist under both names: the first
     cell tells.
@@ -40,11 +42,11 @@ def read_positions(path: Path) -> Positions:
         If the file is damaged or is not a table of positions.
     """
     try:
-        table = pq.read_table(path, columns=COLUMNS) if path.suffix == ".parquet" else _read_csv(path)
+        table = pq.read_table(_seekable(path), columns=COLUMNS) if is_parquet(path) else _read_csv(path)
         numbers = {name: table.column(name).to_numpy().astype(np.float64) for name in COLUMNS[1:]}
         barcodes = table.column("barcode").combine_chunks().cast(pa.string()).cast(pa.binary())
-    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0]
+    except (*DAMAGE, ValueError, KeyError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"{path}: cannot be read as spot positions ({reason}); expected columns {', '.join(COLUMNS)}"
         ) from None
@@ -62,10 +64,34 @@ def read_positions(path: Path) -> Positions:
     )
 
 
+def is_parquet(path: Path) -> bool:
+    """Whether a file of positions is parquet, by its name."""
+    return path.name.removesuffix(".gz").endswith(".parquet")
+
+
+def first_barcode(path: Path) -> str:
+    """The first barcode of a parquet file of positions; empty where it cannot be read."""
+    try:
+        with pq.ParquetFile(_seekable(path)) as file:
+            batch = next(file.iter_batches(batch_size=1, columns=["barcode"]), None)
+        value = batch.column(0)[0].as_py() if batch is not None else ""
+    except (*DAMAGE, ValueError, KeyError, pa.ArrowException):
+        return ""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _seekable(path: Path) -> Path | pa.BufferReader:
+    if not is_gzipped(path):
+        return path
+    with open_plain(path) as file:
+        return pa.BufferReader(file.read())
+
+
 def _read_csv(path: Path) -> pa.Table:
-    with path.open(encoding="utf-8") as file:
+    with io.TextIOWrapper(open_plain(path), encoding="utf-8") as file:
         has_header = file.readline().split(",")[0].strip().strip('"').lower() == "barcode"
-    frame = pd.read_csv(path, header=0 if has_header else None, dtype=str)
+    with open_plain(path) as plain:
+        frame = pd.read_csv(plain, header=0 if has_header else None, dtype=str)
     if not has_header:
         if frame.shape[1] != len(COLUMNS):
             raise ValueError(f"{frame.shape[1]} columns instead of {len(COLUMNS)}")

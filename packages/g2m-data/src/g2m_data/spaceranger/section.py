@@ -67,8 +67,8 @@ def read_section(layout: Layout, genes: Sequence[str]) -> Section:
         raise InputError(f"{layout.positions}: two barcodes under tissue share one place of the array")
 
     panel_index = {gene: index for index, gene in enumerate(genes)}
-    column_of_feature = np.full(features.total, -1, dtype=np.int64)
-    column_of_feature[features.columns] = [panel_index.get(gene, -1) for gene in features.genes]
+    column_of_gene = np.array([panel_index.get(gene, -1) for gene in features.genes], dtype=np.int64)
+    column_of_feature = np.where(features.gene_of_feature >= 0, column_of_gene[features.gene_of_feature], -1)
     counts = read_counts(layout.matrix, column_of_feature, len(genes))
     return Section(
         barcodes=np.array(
@@ -77,7 +77,8 @@ def read_section(layout: Layout, genes: Sequence[str]) -> Section:
         array=array,
         xy=positions.xy[chosen],
         counts=_take_rows(counts, row[chosen]),
-        scalefactors=read_scalefactors(layout.scalefactors),
+        # how wide bins are is known even where the JSON is lost; what it says itself comes first
+        scalefactors=({"bin_size_um": layout.bin_um} if layout.is_hd else {}) | read_scalefactors(layout.scalefactors),
         genes_missing=sorted(set(genes) - set(features.genes)),
         n_without_counts=n_without_counts,
     )
