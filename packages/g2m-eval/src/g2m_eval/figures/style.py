@@ -13,7 +13,7 @@ from matplotlib import rc_context
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PathCollection
+from matplotlib.collections import Collection
 from matplotlib.figure import Figure
 
 INK = "#1f2733"
@@ -38,7 +38,7 @@ CATEGORIES = (
 )
 
 MOST_MARKERS = 500
-"""Points of one scatter plot that an SVG keeps as shapes."""
+"""Points of one scatter plot, or spots of one section, that an SVG keeps as shapes."""
 
 STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -108,8 +108,8 @@ def svg_bytes(figure: Figure, dpi: int = 160) -> bytes:
     """The figure as an SVG that looks the same everywhere and stays small.
 
     Text is drawn as outlines: as text it would need this package's font on the reader's machine, and labels that were
-    laid out in one font overlap in another. Images are embedded at ``dpi``, and the points of a scatter plot of more
-    than ``MOST_MARKERS`` as an image too, so that a file grows with the figure's area, not with the number of spots.
+    laid out in one font overlap in another. Images are embedded at ``dpi``, and more than ``MOST_MARKERS`` points or
+    shapes of one kind as an image too, so that a file grows with the figure's area, not with the number of spots.
     """
     crowded = [artist for artist in figure.findobj(_is_crowded) if not artist.get_rasterized()]
     buffer = io.BytesIO()
@@ -126,7 +126,9 @@ def svg_bytes(figure: Figure, dpi: int = 160) -> bytes:
 
 
 def _is_crowded(artist: Artist) -> bool:
-    return isinstance(artist, PathCollection) and len(np.asarray(artist.get_offsets())) > MOST_MARKERS
+    if not isinstance(artist, Collection):
+        return False
+    return max(len(np.asarray(artist.get_offsets())), len(artist.get_paths())) > MOST_MARKERS
 
 
 def save_figure(figure: Figure, path: Path, dpi: int = 160) -> None:
