@@ -25,14 +25,13 @@ def check_scale(specimen: Specimen) -> Check:
     if isinstance(specimen.scale, str):
         return Check(name="scale", verdict="error", message=specimen.scale, numbers={"mpp": found})
     used, source = specimen.scale.mpp, specimen.scale.source
-    percent = {name: 100 * (mpp / used - 1) for name, mpp in found.items()}
-    apart = [
+    no_rulers = [
         name
         for name, mpp in found.items()
-        if abs(percent[name]) > 100 * DISAGREEMENT
-        and mpp < COARSE_UM
-        and (specimen.is_hd or name != "spot_diameter_fullres")
+        if mpp >= COARSE_UM or (name == "spot_diameter_fullres" and not specimen.is_hd)
     ]
+    percent = {name: 100 * (mpp / used - 1) for name, mpp in found.items()}
+    apart = [name for name in found if abs(percent[name]) > 100 * DISAGREEMENT and name not in no_rulers]
     message = f"{used:.4f} µm per pixel from {source}, {REASONS.get(source, 'as it was built')}"
     if apart:
         others = ", ".join(f"{name} gives {found[name]:.4f} ({percent[name]:+.1f} %)" for name in apart)
@@ -41,7 +40,7 @@ def check_scale(specimen: Specimen) -> Check:
         name="scale",
         verdict="warning" if apart else "ok",
         message=message,
-        numbers={"used": source, "mpp": found, "difference_percent": percent},
+        numbers={"used": source, "mpp": found, "difference_percent": percent, "no_rulers": no_rulers},
     )
 
 

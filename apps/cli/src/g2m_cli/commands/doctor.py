@@ -1,0 +1,110 @@
+"""``g2m doctor``: this machine, and a study or a dataset, before anyone trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from g2m_cli.console import say, show, track
+from g2m_cli.errors import InputError
+
+if TYPE_CHECKING:
+    from g2m_data.doctor.report import Check
+
+_SIGNS = {"ok": "ok", "warning": "WARNING", "error": "ERROR"}
+_VERDICTS = {
+    "ok": "verdict: nothing found that speaks against training",
+    "warning": "verdict: usable, but look at what is marked WARNING and at the pictures first",
+    "error": "verdict: NOT usable as it is; see what is marked ERROR",
+}
+_WIDTH = 13
+
+
+def doctor(
+    study: Annotated[
+        Path | None, typer.Argument(help="Study manifest (TOML) or dataset folder; without one, only this machine.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for pictures and doctor.json; by default `doctor` beside the study.")
+    ] = None,
+    weights: Annotated[
+        list[Path] | None, typer.Option(help="Weights that will be needed, a file or folder. Repeatable.")
+    ] = None,
+) -> None:
+    """Check this machine and a study's scale, alignment, genes and slides, and draw its spots on its slides.
+
+    Of a manifest the raw files are read and nothing is built. Exit code 1: something cannot be used as it is.
+    """
+    if study is None and out is not None:
+        raise InputError("--out is for a study's pictures: name the study manifest or the dataset as well")
+    from g2m_cli.environment import check_environment
+    from g2m_data.doctor.report import worst
+
+    machine = check_environment(Path.cwd() if study is None else study.parent, weights or [])
+    show("this machine")
+    _show_checks(machine)
+    verdicts = [check.verdict for check in machine]
+    if study is not None:
+        folder = study.absolute().parent / "doctor" if out is None else out
+        reports = _examine(study, folder)
+        verdicts += [report["verdict"] for report in reports.values()]
+        _write(folder, study, worst(verdicts), machine, reports)
+        say(f"wrote {folder / 'doctor.json'} and a picture of each section beside it")
+    show(f"\n{_VERDICTS[worst(verdicts)]}")
+    raise typer.Exit(1 if worst(verdicts) == "error" else 0)
+
+
+def _examine(study: Path, folder: Path) -> dict[str, dict[str, Any]]:
+    """Examine and draw the sections one by one; their reports as plain values."""
+    from g2m_data.doctor.examine import examine
+    from g2m_data.doctor.overlay import can_be_drawn, draw_overlay
+
+    reports = {}
+    for examination in examine(study, track=track):
+        report = examination.report
+        show(f"\n{report.id} ({report.platform}, {report.split})")
+        _show_checks(report.checks)
+        reports[report.id] = report.to_json()
+        if can_be_drawn(examination):
+            folder.mkdir(parents=True, exist_ok=True)
+            picture, partial = folder / f"{report.id}.png", folder / f".{report.id}.partial.png"
+            draw_overlay(examination).save(partial)
+            partial.replace(picture)
+            reports[report.id]["picture"] = picture.name
+    return reports
+
+
+def _write(
+    folder: Path, study: Path, verdict: str, machine: Sequence[Check], reports: Mapping[str, Mapping[str, Any]]
+) -> None:
+    from dataclasses import asdict
+
+    from g2m_cli.files import write_json
+
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"study": study.name, "verdict": verdict, "machine": [asdict(check) for check in machine]}
+    write_json(folder / "doctor.json", content | {"samples": reports})
+
+
+def _show_checks(checks: Sequence[Check]) -> None:
+    import textwrap
+
+    for check in checks:
+        first = f"  {_SIGNS[check.verdict]:8}{check.name:{_WIDTH}}"
+        show(textwrap.fill(check.message, 118, initial_indent=first, subsequent_indent=" " * len(first)))
+        for line in _list_scales(check):
+            show(" " * len(first) + line)
+
+
+def _list_scales(check: Check) -> list[str]:
+    """Every source of the scale beside the one in use, a line each."""
+    numbers = check.numbers
+    notes = {source: f"{percent:+.1f} %" for source, percent in numbers.get("difference_percent", {}).items()}
+    for source in numbers.get("no_rulers", []):
+        notes[source] += " (no ruler: never used)"
+    if "used" in numbers:
+        notes[numbers["used"]] = "used"
+    return [f"{source:24} {mpp:9.4f} µm/px  {notes.get(source, '')}" for source, mpp in numbers.get("mpp", {}).items()]
