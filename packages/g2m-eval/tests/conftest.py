@@ -10,8 +10,9 @@ with install_import_hook("g2m_eval", "beartype.beartype"):
         "evaluate",
         "report.sections",
         "fidelity.evaluate",
-        "space.evaluate",
-        "space.mixing",
+        "memorisation",
+        "stain",
+        "report.space",
         "distances.compare",
         "extractors.features",
         "extractors.function",
@@ -20,7 +21,9 @@ with install_import_hook("g2m_eval", "beartype.beartype"):
         import_module(f"g2m_eval.{module}")
 
 import numpy as np
+import pandas as pd
 import pytest
+from anndata import AnnData
 
 HAEMATOXYLIN = np.array([0.5626, 0.7201, 0.4062])
 EOSIN = np.array([0.2159, 0.8012, 0.5581])
@@ -68,3 +71,34 @@ def spotted_regions(draw_patch):
         return np.stack(patches), labels
 
     return draw(160, 0), draw(60, 1)
+
+
+# markers of three regions, one in capitals, and genes that say nothing; Slc5a2, Slc22a7 and others are absent
+STUDY_REGIONS = ("CX", "OSOM", "ISOM")
+STUDY_GENES = ("Nphs2", "SLC34A1", "Slc7a13", "Umod", "Slc12a1", "Actb", "Gapdh", "Malat1")
+STUDY_MARKED = {"CX": (0, 1), "OSOM": (2,), "ISOM": (3, 4)}
+
+
+def _invented_study(sections, *, train=40, per_region=25, shift=6.0, seed=0):
+    """Regions well apart in the embedding and alike in all sections; expression follows the section more."""
+    generator = np.random.default_rng(seed)
+    rows = [("train", "hd1", region) for region in STUDY_REGIONS for _ in range(train // 3)]
+    rows += [("test", name, region) for name in sections for region in STUDY_REGIONS for _ in range(per_region)]
+    split, sample, region = (np.array(column) for column in zip(*rows, strict=True))
+    centre = np.eye(3)[[STUDY_REGIONS.index(name) for name in region]] * 4
+    embedding = np.concatenate([centre, np.zeros((len(rows), 5))], axis=1) + generator.normal(0, 0.3, (len(rows), 8))
+    expression = generator.random((len(rows), len(STUDY_GENES)))
+    for name, columns in STUDY_MARKED.items():
+        expression[np.ix_(region == name, columns)] += 1.0
+    expression[:, 5:] += shift * np.array([(int(name[-1]) % 2, len(name), int(name[-1])) for name in sample])
+    names = [f"{name}:{number}" for number, name in enumerate(sample)]
+    obs = pd.DataFrame({"sample": pd.Categorical(sample), "split": pd.Categorical(split)}, index=names)
+    embeddings = AnnData(embedding.astype(np.float32), obs=obs, obsm={"spatial": generator.random((len(rows), 2))})
+    table = AnnData(expression.astype(np.float32), obs=obs[[]], var=pd.DataFrame(index=list(STUDY_GENES)))
+    return embeddings, table, pd.DataFrame({"region": region, "purity": 1.0}, index=names)
+
+
+@pytest.fixture(scope="session")
+def invent():
+    """The function that invents a study of the named sections."""
+    return _invented_study

@@ -147,5 +147,6 @@ def test_arrays_that_do_not_belong_together_are_refused(study):
         evaluate_fidelity(reference, **(arguments | {"samples": ["a"]}))
     with pytest.raises(InputError, match="test spot of each generated patch"):
         evaluate_fidelity(reference, **arguments, spots=np.array([0, 60]))
+    small = np.zeros((60, 16, 16, 3), np.uint8)
     with pytest.raises(InputError, match="measured at 32 px"):
-        evaluate_fidelity(reference, **(arguments | {"generated": np.zeros((60, 16, 16, 3), np.uint8)}))
+        evaluate_fidelity(reference, **(arguments | {"generated": small, "shuffled": small}))
