@@ -47,6 +47,15 @@ def test_panel_is_common_genes_in_the_first_sections_order(maker, make_spots, tm
     np.testing.assert_allclose(counts[0], second.counts[second.in_tissue][0][[3, 1, 0]], rtol=1e-4)
 
 
+def test_repeated_symbol_that_is_another_gene_elsewhere_is_left_out_and_named(maker, make_spots, tmp_path):
+    maker.add(make_spots(genes=["Z", "Gm1", "Gm1", "B"]), "a")
+    maker.add(make_spots(genes=["Gm1", "B", "Z"], seed=1), "b")  # of which Ensembl id is told by its place here
+    dataset = build(maker, tmp_path)
+    assert dataset.genes == ["Z", "B"]
+    note = "1 repeated symbols are another gene in another section and were left out: Gm1"
+    assert [entry["notes"][-1] for entry in dataset.manifest["samples"].values()] == [note, note]
+
+
 def test_given_panel_is_filled_with_zeros_and_says_so(maker, make_spots, tmp_path):
     maker.add(make_spots())
     (maker.folder / "genes.txt").write_text("\n".join(["Absent", *(f"Gene{i}" for i in range(24, 4, -1))]))

@@ -1,7 +1,7 @@
 import pytest
 
 from g2m_data.errors import InputError
-from g2m_data.manifest import read_manifest
+from g2m_data.manifest import View, read_manifest
 
 
 @pytest.fixture
@@ -84,3 +84,8 @@ def test_each_mistake_is_one_clear_line(write, text, complaint):
 def test_missing_manifest_is_named(tmp_path):
     with pytest.raises(InputError, match="no such study manifest"):
         read_manifest(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(("bin_um", "window", "stride"), [(2, 27, 5), (8, 7, 1), (16, 3, 1), (4, 13, 2), (100, 1, 1)])
+def test_windows_of_other_bins_are_about_as_wide_and_have_a_centre(bin_um, window, stride):
+    assert View().rescale(bin_um) == View(window_bins=window, stride_bins=stride)

@@ -3,11 +3,19 @@ from pathlib import Path
 import pytest
 
 from g2m_data.errors import InputError
-from g2m_data.panel import check_panel, common_genes, hash_genes, read_gene_file
+from g2m_data.panel import ambiguous_genes, check_panel, common_genes, hash_genes, read_gene_file
+from g2m_data.spaceranger.features import name_features
 
 
 def test_common_genes_keep_the_first_sections_order():
     assert common_genes({Path("a"): ["Z", "A", "M", "B"], Path("b"): ["B", "M", "Q", "Z"]}) == ["Z", "M", "B"]
+
+
+def test_repeated_symbols_that_are_other_genes_elsewhere_are_found():
+    first = name_features(Path("a"), ["E1.2", "E2", "E3", "E4", "E5"], ["Gm1", "Gm1", "B", "C", "C"])
+    second = name_features(Path("b"), ["E2", "E9", "E4", "E5"], ["Gm1", "B", "C", "C"])
+    assert ambiguous_genes({Path("a"): first, Path("b"): second}) == ["Gm1"]
+    assert ambiguous_genes({Path("a"): first}) == []
 
 
 def test_sections_without_common_genes_are_refused():

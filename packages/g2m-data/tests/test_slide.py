@@ -1,3 +1,5 @@
+import gzip
+
 import numpy as np
 import pytest
 import tifffile
@@ -69,3 +71,9 @@ def test_tiff_that_lost_its_last_tiles_is_refused(tmp_path, picture):
     path.write_bytes(path.read_bytes()[:-3000])
     with pytest.raises(InputError, match=r"a\.tif.*end of the file"):
         open_slide(path)
+
+
+def test_gzipped_slide_is_told_to_be_unpacked(tmp_path):
+    (tmp_path / "slide.tif.gz").write_bytes(gzip.compress(b"II*\0"))
+    with pytest.raises(InputError, match="unpack it first"):
+        open_slide(tmp_path / "slide.tif.gz")

@@ -69,6 +69,8 @@ def open_slide(path: Path) -> Slide:
         raise
     except Exception as error:
         raise InputError(f"{path}: truncated or damaged image ({_first_line(error)})") from None
+    if magic[:2] == b"\x1f\x8b":
+        raise InputError(f"{path}: a gzip'd file, and a slide is read here and there; unpack it first, with gunzip")
     raise InputError(f"{path}: not a TIFF, BigTIFF, OME-TIFF, SVS, JPEG or PNG file")
 
 

@@ -1,9 +1,12 @@
+import gzip
+
 import h5py
 import numpy as np
 import pytest
 
 from g2m_data.errors import InputError
 from g2m_data.spaceranger import matrix
+from g2m_data.spaceranger.features import name_features
 from g2m_data.spaceranger.matrix import read_counts, read_features
 
 
@@ -65,3 +68,25 @@ def test_foreign_hdf5_is_refused(tmp_path):
         file["a"] = 1
     with pytest.raises(InputError, match="not a 10x feature-barcode matrix"):
         read_features(tmp_path / "x.h5")
+
+
+def test_probes_are_added_up_for_the_gene_whose_ensembl_id_they_carry(tmp_path):
+    ids = ["E1|Gm1|a", "E2|Gm1|a", "E1|Gm1|b", "DEPRECATED_E1|Gm1|c", "E3|Actb|a"]
+    features = name_features(tmp_path, ids, ["Gm1", "Gm1", "Gm1", "Gm1", "Actb"])
+    assert (features.genes, features.ids) == (["Gm1", "Gm1-1", "Actb"], ["E1", "E2", "E3"])
+    assert features.gene_of_feature.tolist() == [0, 1, 0, -1, 2]
+    assert features.repeated == {"Gm1", "Gm1-1"}
+
+
+def test_counts_that_go_to_one_column_are_added_up(path):
+    expected = np.random.default_rng(0).poisson(1.5, (30, 5))
+    counts = read_counts(path, np.array([1, 0, 1, -1, 1, -1]), 2)
+    assert counts.has_canonical_format
+    np.testing.assert_array_equal(counts.toarray(), np.stack([expected[:, 1], expected[:, [0, 2, 4]].sum(1)], axis=1))
+
+
+def test_damaged_gzip_is_one_clear_line(path):
+    packed = path.with_name("m.h5.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes())[:-500])
+    with pytest.raises(InputError, match=r"m\.h5\.gz: truncated or damaged"):
+        read_features(packed)
