@@ -81,6 +81,6 @@ PRESETS: Mapping[str, EvaluationSettings] = MappingProxyType(
         "paper-code": EvaluationSettings(extractor_steps=2000, train_patches=50_000),
         "base": EvaluationSettings(extractor_steps=2000, train_patches=50_000),
         # Under a minute on two CPU cores.
-        "tiny": EvaluationSettings(),
+        "tiny": EvaluationSettings(space=SpaceSettings(images=1000)),
     }
 )

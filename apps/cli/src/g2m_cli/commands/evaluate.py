@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from g2m_cli.commands import options
+from g2m_cli.commands.eval_space import space
 from g2m_cli.console import say
 
 app = typer.Typer(help="Score generated patches, and report.", no_args_is_help=True)
@@ -44,3 +45,6 @@ def report(
     names = drawn_models(Study(study)) if models is None else models.split(",")
     page = write_study_report(Study(study), names, settings, out=out, seconds=read_seconds(study / "seconds.json"))
     say(f"report: {page}")
+
+
+app.command()(space)

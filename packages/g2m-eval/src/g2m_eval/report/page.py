@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
@@ -89,6 +89,7 @@ def write_report(
     warnings: Sequence[str] = (),
     provenance: Mapping[str, Any] | None = None,
     lead: str = "",
+    files: Mapping[str, Callable[[Path], Any]] | None = None,
     dpi: int = 160,
 ) -> None:
     """Write ``report.html``, ``metrics.json``, figures and named tables; an older report is replaced at once.
@@ -108,6 +109,8 @@ def write_report(
         Tiles on top; sentences of "What to make of this"; a line below the title.
     provenance
         Settings, versions, ids of parent artefacts.
+    files
+        Further files of the folder: by name, what writes one at a given path.
 
     Raises
     ------
@@ -144,6 +147,8 @@ def write_report(
             numbers=list(flatten(plain)),
         )
         (building / "report.html").write_text(page, encoding="utf-8")
+        for name, write in (files or {}).items():
+            write(building / name)
         building.chmod(0o755)
         _swap_in(building, directory)
     except BaseException:

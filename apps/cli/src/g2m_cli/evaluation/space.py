@@ -1,0 +1,307 @@
+"""The embedding space of a study: its spots, its patches in two feature spaces, a folder of results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from g2m_cli.console import say, track
+from g2m_cli.embeddings import read_embeddings, rows_of
+from g2m_cli.errors import InputError
+from g2m_cli.evaluation.scoring import Judge, TestSpots, load_test_spots, training_patches
+from g2m_cli.generation import open_images
+from g2m_cli.models import drawn_models, label_of
+from g2m_cli.provenance import provenance
+from g2m_cli.settings import RunSettings, learned
+from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+    from scipy import sparse
+
+    from g2m_data import PairedDataset
+    from g2m_eval import EvaluationSettings, ReportSection, SectionOverlay
+    from g2m_eval.config import SpaceSettings
+    from g2m_eval.space.evaluate import SpaceEvaluation
+    from g2m_eval.space.images import ImageSpace, PatchFeatures
+
+_BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudySpace:
+    """What a study's embedding space comes to."""
+
+    metrics: dict[str, Any]
+    """``clusters`` of metrics.json."""
+    sections: list[ReportSection]
+    warnings: list[str]
+    evaluation: SpaceEvaluation
+    images: ImageSpace | None
+    """Real and generated patches; None without a generator."""
+
+
+def space_of_study(
+    study: Study,
+    spots: TestSpots,
+    judge: Judge | None,
+    models: Sequence[str],
+    settings: SpaceSettings,
+    *,
+    seed: int,
+) -> StudySpace:
+    """Cluster, name, compare, lay out and draw the embedding space of a study.
+
+    Parameters
+    ----------
+    study
+        Whose dataset, embeddings, image encoder and generated images.
+    spots
+        All of its test spots.
+    judge
+        The metrics' own network and real training patches; not needed without models.
+    models
+        Names below ``generated/``; without one, Figure D.1 is left out.
+    settings
+        Of `g2m_eval`, ``space`` of the evaluation's settings.
+    seed
+        Of everything that is drawn.
+
+    Raises
+    ------
+    InputError
+        If embeddings are missing or of another dataset, or there are too few spots.
+    """
+    from g2m_data import open_dataset
+    from g2m_eval.report.space import space_sections
+    from g2m_eval.space.evaluate import evaluate_space
+
+    train = open_dataset(study.dataset, split="train")
+    rows = draw(len(train), settings.training_pairs, seed)
+    embeddings = read_embeddings(study.embeddings)
+    names = [*train.obs.index[rows], *spots.obs.index]
+    shown = embeddings[rows_of(embeddings, names, study.embeddings)].copy()
+    evaluation = evaluate_space(
+        embeddings=shown,
+        expression=expression_of([(train, rows), (spots.dataset, np.arange(len(spots)))], shown),
+        truth=truth_of(train, rows, spots),
+        settings=settings,
+        seed=seed,
+        track=track,
+    )
+    images = None if judge is None or not models else image_space(study, spots, judge, models, settings, seed=seed)
+    metrics = dict(evaluation.metrics) if images is None else {**evaluation.metrics, "mixing": images.metrics}
+    sections = space_sections(
+        evaluation, overlays=overlays_of(spots, evaluation), images=images, labels={m: label_of(m) for m in models}
+    )
+    return StudySpace(
+        metrics=metrics, sections=sections, warnings=list(evaluation.warnings), evaluation=evaluation, images=images
+    )
+
+
+def write_space(
+    study: Study, models: Sequence[str], settings: RunSettings[EvaluationSettings], *, out: Path | None = None
+) -> Path:
+    """Write ``space/`` of a study: the page, metrics.json, figures, tables, space.h5ad and images.h5ad.
+
+    Parameters
+    ----------
+    study, models
+        As of `space_of_study`.
+    settings
+        Of the evaluation; what is used are ``space``, and the network's where none is saved.
+    out
+        Folder; the study's ``space`` by default. An older one is replaced at once.
+
+    Returns
+    -------
+    The page.
+    """
+    from g2m_eval import write_report
+
+    target = out or study.root / "space"
+    spots = load_test_spots(study.dataset)
+    judge = judge_of(study, models, settings) if models else None
+    found = space_of_study(study, spots, judge, models, settings.model.space, seed=settings.seed)
+    parents = {
+        "dataset": dataset_id(study.dataset),
+        "encoders": folder_id(study.run("encoders")),
+        "embeddings": embeddings_id(study.embeddings),
+        **{f"generated/{name}": folder_id(study.generated(name)) for name in models},
+    }
+    files = {"space.h5ad": found.evaluation.adata.write_h5ad}
+    if found.images is not None:
+        files["images.h5ad"] = found.images.adata.write_h5ad
+    write_report(
+        target,
+        title=f"Embedding space: {spots.dataset.manifest['study']}",
+        lead=f"{len(spots):,} test spots, {found.metrics['training_pairs']:,} training pairs, "
+        f"{len(spots.dataset.genes):,} genes",
+        metrics={"clusters": found.metrics, "seed": settings.seed},
+        sections=found.sections,
+        warnings=found.warnings,
+        provenance=provenance("space", learned(settings), parents),
+        files=files,
+    )
+    return target / "report.html"
+
+
+def models_at_hand(study: Study) -> list[str]:
+    """Name the generators whose images can be compared; none is no error here, and the reason is told."""
+    try:
+        return drawn_models(study)
+    except InputError as error:
+        say(f"{error}; the embedding space is shown without generated images")
+        return []
+
+
+def judge_of(study: Study, models: Sequence[str], settings: RunSettings[EvaluationSettings]) -> Judge:
+    """Give the network that a report of this study kept, or train and keep one.
+
+    Of several at the resolution of the smallest generated images, the newest is taken; its name stands beside every
+    number.
+    """
+    from g2m_cli.evaluation.reporting import keep_extractor
+    from g2m_cli.evaluation.scoring import train_judge
+    from g2m_data import open_dataset
+    from g2m_eval import SmallExtractor
+
+    resolution = min(int(open_images(study.generated(name)).shape[1]) for name in models)
+    folders = (study.root / "runs" / "extractors").glob("*/extractor.json")
+    for path in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True):
+        extractor = SmallExtractor.load(path.parent)
+        if extractor.resolution == resolution:
+            say(f"metrics use {extractor.name}, of {path.parent}")
+            train = open_dataset(study.dataset, split="train")
+            rows, regions = training_patches(train, settings.model.space.images, settings.seed)
+            return Judge(extractor=extractor, patches=train.patches(rows), regions=regions)
+    judge = train_judge(study.dataset, resolution, settings.model, seed=settings.seed)
+    keep_extractor(judge.extractor, study)
+    return judge
+
+
+def image_space(
+    study: Study, spots: TestSpots, judge: Judge, models: Sequence[str], settings: SpaceSettings, *, seed: int
+) -> ImageSpace | None:
+    """Compare real with generated patches by the image encoder and by the metrics' network, all at one size."""
+    from g2m_eval.resize import resize_patches
+    from g2m_eval.space.images import compare_images
+    from g2m_eval.space.mixing import NEIGHBOURS
+
+    if min(settings.images, len(spots)) <= NEIGHBOURS:
+        say(f"fewer than {NEIGHBOURS + 1} patches of a kind: no mixing of real and generated")
+        return None
+    size = min(int(open_images(study.generated(name)).shape[1]) for name in models)
+    patches = {
+        "test": spots.dataset.patches(draw(len(spots), settings.images, seed)),
+        "train": judge.patches[draw(len(judge.patches), settings.images, seed)],
+        **{name: some_generated(study, name, settings.images, seed) for name in models},
+    }
+    small = {key: resize_patches(images, size) for key, images in patches.items()}
+    return compare_images(
+        independent=_features(judge.extractor.name, judge.extractor.features, small),
+        image_encoder=image_encoder_features(study.run("encoders") / "model", small),
+        neighbours=settings.neighbours,
+        seed=seed,
+        track=track,
+    )
+
+
+def some_generated(study: Study, name: str, most: int, seed: int) -> NDArray[np.uint8]:
+    """Read one generated patch, that of the first noise, of at most so many spots."""
+    import pandas as pd
+
+    images = open_images(study.generated(name))
+    index = pd.read_parquet(study.generated(name) / "index.parquet")
+    first = np.flatnonzero(~index["spot"].duplicated().to_numpy())
+    chosen = first[draw(len(first), most, seed)]
+    return np.asarray(images.oindex[chosen], np.uint8)
+
+
+def image_encoder_features(model_folder: Path, patches: dict[str, NDArray[np.uint8]]) -> PatchFeatures:
+    """Embed patches with the phase-1 image encoder."""
+    import torch
+
+    from g2m_encoders import ContrastiveModel
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = ContrastiveModel.from_pretrained(model_folder).to(device)
+
+    @torch.inference_mode()
+    def features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        parts = []
+        for start in range(0, len(images), _BATCH):
+            part = torch.from_numpy(images[start : start + _BATCH]).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
+            parts.append(model.embed_image(part).cpu().numpy())
+        return np.concatenate(parts)
+
+    return _features(f"phase-1 image encoder {folder_id(model_folder.parent) or ''}".rstrip(), features, patches)
+
+
+def _features(name: str, features: Any, patches: dict[str, NDArray[np.uint8]]) -> PatchFeatures:
+    from g2m_eval.space.images import PatchFeatures
+
+    found = {key: features(images) for key, images in track(patches.items(), f"features: {name}", total=len(patches))}
+    return PatchFeatures(network=name, test=found.pop("test"), train=found.pop("train"), generated=found)
+
+
+def expression_of(parts: Sequence[tuple[PairedDataset, NDArray[np.int64]]], shown: AnnData) -> AnnData:
+    """Read expression (sparse) for the rows that are shown, a batch at a time."""
+    import anndata
+    import pandas as pd
+    from scipy import sparse
+
+    blocks: list[sparse.csr_matrix] = []
+    for dataset, rows in parts:
+        for start in track(range(0, len(rows), _BATCH), "expression"):
+            blocks.append(sparse.csr_matrix(dataset.expression(rows[start : start + _BATCH])))
+    genes = pd.DataFrame(index=list(parts[0][0].genes))
+    return anndata.AnnData(sparse.vstack(blocks, format="csr"), obs=shown.obs[[]].copy(), var=genes)
+
+
+def truth_of(train: PairedDataset, rows: NDArray[np.int64], spots: TestSpots) -> pd.DataFrame | None:
+    """Give region and purity of the rows that are shown; None where nothing is known."""
+    import pandas as pd
+
+    if spots.truth is None:
+        return None
+    columns = ["region", "purity"]
+    of_train = train.truth()
+    if of_train is None:
+        of_train = pd.DataFrame(np.nan, index=train.obs.index, columns=columns)
+    return pd.concat([of_train.iloc[rows][columns], spots.truth[columns]])
+
+
+def overlays_of(spots: TestSpots, evaluation: SpaceEvaluation) -> dict[str, SectionOverlay]:
+    """Give each test section's slide with its spots, labelled by its own clusters."""
+    from g2m_eval import SectionOverlay
+    from g2m_eval.space import keys
+
+    dataset = spots.dataset
+    labels = evaluation.adata.obs[keys.SAMPLEWISE].astype(str).loc[spots.obs.index].to_numpy()
+    side = int(dataset.patches(slice(0, 1)).shape[1])
+    centres = np.asarray(dataset.corners)[:, ::-1] + side / 2
+    found = {}
+    for name in dict.fromkeys(spots.samples.tolist()):
+        here = np.flatnonzero(spots.samples == name)
+        found[name] = SectionOverlay(
+            image=dataset.slide(name),
+            xy=centres[here].astype(np.float64),
+            labels=labels[here].tolist(),
+            diameter_px=float(side),
+            square=str(spots.obs["platform"].iloc[here[0]]) == "visium-hd",
+        )
+    return found
+
+
+def draw(total: int, most: int, seed: int) -> NDArray[np.int64]:
+    """Draw at most so many of all rows, in order."""
+    if total <= most:
+        return np.arange(total)
+    return np.sort(np.random.default_rng(seed).choice(total, most, replace=False))
