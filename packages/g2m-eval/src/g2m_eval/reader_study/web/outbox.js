@@ -5,18 +5,21 @@
 const RETRY_MS = [1000, 2000, 4000, 8000, 15000];
 
 export class Outbox {
-  // confirmed(answers): the server's list of this reader's answers; changed(): what waits, or how sending fares, changed
-  constructor(base, { confirmed, changed }) {
+  // learned(answers): answers of this reader, from the server or another tab; changed(): what waits, or how sending
+  // fares, may have changed
+  constructor(base, { learned, changed }) {
     this.url = `${base}/answers`;
     this.prefix = `g2m-reader-study ${base} `;
-    this.confirmed = confirmed;
+    this.learned = learned;
     this.changed = changed;
     this.unstored = new Map(); // where the browser forbids localStorage, or it is full
     this.failures = 0;
     this.refused = false;
     addEventListener("online", () => this.send());
     addEventListener("storage", (event) => {
-      if (event.key === null || event.key.startsWith(this.prefix)) this.changed();
+      if (event.key !== null && !event.key.startsWith(this.prefix)) return;
+      if (event.newValue) this.learned([JSON.parse(event.newValue)]); // the entry itself may be sent and gone already
+      this.changed();
     });
   }
 
@@ -65,7 +68,7 @@ export class Outbox {
       const reply = await response.json();
       for (const id of reply.saved) this.forget(id);
       this.failures = 0;
-      this.confirmed(reply.answers);
+      this.learned(reply.answers);
     } catch {
       this.failures += 1;
     }

@@ -16,7 +16,7 @@ let shown = 0; // place whose picture is on the screen; 0 while it is loading
 
 const zoom = new Zoom(find("view"), find("picture"));
 const outbox = new Outbox(base, {
-  confirmed: (list) => list.forEach(merge),
+  learned: (list) => list.forEach(merge),
   changed: () => {
     outbox.waiting().forEach(merge);
     if (study) render();

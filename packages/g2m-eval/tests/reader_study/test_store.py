@@ -1,0 +1,60 @@
+"""No answer is lost or overwritten, whatever happens between page and disk."""
+
+import sqlite3
+import threading
+
+import pytest
+
+from g2m_eval.reader_study.store import Answer, AnswerStore
+
+
+def test_answer_given_last_counts_and_history_keeps_all(tmp_path):
+    store = AnswerStore(tmp_path / "answers.sqlite")
+    store.save("a", [Answer("1", "x", "real", 10), Answer("2", "x", "generated", 20), Answer("3", "y", "real", 30)])
+    store.save("b", [Answer("1", "x", "real", 40)])
+    assert store.current("a") == {"x": ("generated", 20), "y": ("real", 30)}
+    assert store.current("b") == {"x": ("real", 40)}
+    assert store.history()["answer"].tolist() == ["real", "generated", "real", "real"]
+
+
+def test_answer_that_waited_for_a_connection_does_not_replace_a_later_one(tmp_path):
+    store = AnswerStore(tmp_path / "answers.sqlite")
+    store.save("a", [Answer("later", "x", "generated", 20)])
+    store.save("a", [Answer("earlier", "x", "real", 10)])
+    assert store.current("a") == {"x": ("generated", 20)}
+
+
+def test_answer_sent_twice_is_one(tmp_path):
+    store = AnswerStore(tmp_path / "answers.sqlite")
+    for _ in range(3):
+        store.save("a", [Answer("1", "x", "real", 10)])
+    assert len(store.history()) == 1
+
+
+def test_answers_outlive_the_process_that_took_them(tmp_path):
+    AnswerStore(tmp_path / "answers.sqlite").save("a", [Answer("1", "x", "real", 10)])
+    assert AnswerStore(tmp_path / "answers.sqlite").current("a") == {"x": ("real", 10)}
+
+
+def test_many_writers_at_once(tmp_path):
+    path = tmp_path / "answers.sqlite"
+    AnswerStore(path)
+
+    def write(reader):
+        store = AnswerStore(path)
+        for number in range(20):
+            store.save(reader, [Answer(str(number), f"image {number}", "real", number)])
+
+    threads = [threading.Thread(target=write, args=(f"reader {n}",)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(AnswerStore(path).history()) == 160
+
+
+def test_what_is_no_answer_is_refused_and_those_before_it_stay(tmp_path):
+    store = AnswerStore(tmp_path / "answers.sqlite")
+    with pytest.raises(sqlite3.IntegrityError):
+        store.save("a", [Answer("1", "x", "real", 10), Answer("2", "y", "perhaps", 11)])
+    assert store.current("a") == {"x": ("real", 10)}
