@@ -9,7 +9,7 @@ from g2m_data.stain import TARGET_STAINS, estimate_stain
 
 MOST_STAIN_ANGLE_DEG = 20.0
 """Between a stain's colour and the usual one of that stain; laboratories differ by about ten degrees."""
-LEAST_APART_DEG = 12.0
+LEAST_APART_DEG = 8.0
 """Between the two stains' colours: closer ones cannot be unmixed."""
 
 
