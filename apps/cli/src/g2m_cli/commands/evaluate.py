@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from g2m_cli.commands import options
+from g2m_cli.commands.eval_paper import paper
 from g2m_cli.commands.eval_space import space
 from g2m_cli.console import say
 
@@ -47,4 +48,5 @@ def report(
     say(f"report: {page}")
 
 
+app.command()(paper)
 app.command()(space)

@@ -1,0 +1,42 @@
+"""``g2m eval paper``: the paper's tables and figures for a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from g2m_cli.commands import options
+from g2m_cli.console import say
+
+
+def paper(
+    study: Annotated[Path, typer.Argument(help="Folder of `g2m run` or `g2m demo`.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write; STUDY/paper by default, where an older one is replaced.")
+    ] = None,
+    models: Annotated[
+        str | None,
+        typer.Option(help="Names below STUDY/generated, separated by commas; all of the present models by default."),
+    ] = None,
+    reader_study: Annotated[
+        Path | None, typer.Option(help="Folder of `g2m eval study create`, with answers, for Table 2.")
+    ] = None,
+    preset: options.Preset = "base",
+    set_: options.Set = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Write Tables 1 to 3 and F.1 to F.3 and Figures 2, 3, C.1, D.1, E.1 for a study, with the published values."""
+    from g2m_cli.settings import resolve
+    from g2m_eval import PRESETS
+
+    settings = resolve(PRESETS, preset, overrides=set_ or (), seed=seed)
+    from g2m_cli.evaluation.paper import write_paper
+    from g2m_cli.evaluation.paper_items import PaperStudy
+    from g2m_cli.models import drawn_models
+    from g2m_cli.study import Study
+
+    names = drawn_models(Study(study)) if models is None else models.split(",")
+    page = write_paper(PaperStudy(Study(study), tuple(names), settings, reader_study), out=out)
+    say(f"paper: {page}")
