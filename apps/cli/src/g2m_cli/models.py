@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from g2m_cli.console import say
@@ -11,6 +12,7 @@ from g2m_cli.provenance import read_provenance
 from g2m_cli.study import Study, embeddings_id, folder_id
 from g2m_cli.study_settings import GENERATORS
 
+_MANY = re.compile(r"-x\d+(-n\d+)?$")  # of `g2m eval images`: several images a spot
 _COMPANIONS = ("-shuffled", "-figure")  # of every generator's images: from permuted conditions, and for Figure 2
 
 
@@ -27,7 +29,7 @@ def drawn_models(study: Study) -> list[str]:
     """
     names = []
     for folder in sorted(study.generated("").glob("*/")):
-        if family_of(folder.name) not in GENERATORS or folder.name.endswith(_COMPANIONS):
+        if family_of(folder.name) not in GENERATORS or folder.name.endswith(_COMPANIONS) or _MANY.search(folder.name):
             continue
         absent = [name for name in with_companions(folder.name) if read_provenance(study.generated(name)) is None]
         parents = (read_provenance(folder) or {}).get("parents", {})

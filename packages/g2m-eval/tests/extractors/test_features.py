@@ -15,9 +15,6 @@ class Sliced:
     def __init__(self, patches):
         self.patches, self.shape, self.dtype, self.most = patches, patches.shape, patches.dtype, 0
 
-    def __len__(self):
-        return len(self.patches)
-
     def __getitem__(self, rows):
         assert isinstance(rows, slice)
         part = self.patches[rows]

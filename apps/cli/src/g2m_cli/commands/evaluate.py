@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from g2m_cli.commands import options
+from g2m_cli.commands import eval_study, options
+from g2m_cli.commands.eval_images import images
 from g2m_cli.commands.eval_paper import paper
 from g2m_cli.commands.eval_space import space
 from g2m_cli.console import say
@@ -48,5 +49,7 @@ def report(
     say(f"report: {page}")
 
 
+app.command()(images)
 app.command()(paper)
 app.command()(space)
+app.add_typer(eval_study.app, name="study")

@@ -10,15 +10,14 @@ from jaxtyping import Float, UInt8
 
 @runtime_checkable
 class Patches(Protocol):
-    """Patches that are sliced rather than held: a numpy, zarr or memory-mapped array, or a view of a dataset."""
+    """Patches that are sliced rather than held: a numpy, zarr or memory-mapped array, or a view of a dataset.
+
+    How many there are is ``shape[0]``: zarr arrays have no length.
+    """
 
     @property
     def shape(self) -> tuple[int, ...]:
         """``(n, height, width, 3)``."""
-        ...
-
-    def __len__(self) -> int:
-        """How many there are."""
         ...
 
     def __getitem__(self, rows: Any, /) -> Any:

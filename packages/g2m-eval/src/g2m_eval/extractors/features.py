@@ -60,20 +60,20 @@ def stream_features(
         raise InputError(f"features need one or more RGB patches (n, height, width, 3), got {tuple(shape)}")
 
     def batches() -> Iterator[Float[np.ndarray, "batch dim"]]:
-        starts = range(0, len(patches), batch_size)
+        starts = range(0, patches.shape[0], batch_size)
         for start in track(starts, description=f"features ({extractor.name})", total=len(starts)):
             yield extractor.features(_read(patches, start, batch_size, resolution))
 
     if cache is None:
-        return _fill(batches(), len(patches), lambda shape: np.empty(shape, dtype=np.float32))
+        return _fill(batches(), patches.shape[0], lambda shape: np.empty(shape, dtype=np.float32))
     known = digest if digest is not None else content_digest(patches)
-    return cache.get(extractor.name, resolution, known, len(patches), batches)
+    return cache.get(extractor.name, resolution, known, patches.shape[0], batches)
 
 
 def content_digest(patches: Patches) -> str:
     """SHA-256 over size and content of patches, read a block at a time: the same whatever holds them."""
     digest = hashlib.sha256(repr(tuple(int(side) for side in patches.shape)).encode())
-    for start in range(0, len(patches), _BLOCK):
+    for start in range(0, patches.shape[0], _BLOCK):
         digest.update(_read(patches, start, _BLOCK, None).data)
     return digest.hexdigest()
 

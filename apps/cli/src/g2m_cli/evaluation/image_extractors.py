@@ -1,0 +1,200 @@
+"""The networks that `g2m eval images` can look through: the metrics' own, Inception, any backbone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from g2m_cli.errors import InputError
+from g2m_cli.files import write_json
+from g2m_cli.models import family_of
+from g2m_cli.provenance import fingerprint, read_provenance
+from g2m_cli.study import Study, dataset_id
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from g2m_eval import EvaluationSettings, Extractor
+
+OWN, INCEPTION = "own", "inception"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedExtractor:
+    """A network, and what has to be said beside its numbers."""
+
+    extractor: Extractor
+    resize: str
+    """How it brings patches to its own size; empty where it takes them as they are."""
+    inception: bool = False
+    licence: str | None = None
+    revision: str | None = None
+    backbone: str = ""
+    """As it was asked for, of a backbone."""
+    sha256: str | None = None
+
+
+def extractor_identity(spec: str, weights: Path | None) -> dict[str, Any]:
+    """Describe what was asked for, without opening it: enough to see that nothing has changed.
+
+    Raises
+    ------
+    InputError
+        If the file of weights is not there.
+    """
+    identity: dict[str, Any] = {"extractor": spec}
+    files = sorted(p for p in Path(spec).iterdir() if p.is_file()) if Path(spec).is_dir() else []
+    if spec == INCEPTION and weights is not None:
+        files = [weights]
+    for file in files:
+        try:
+            with file.open("rb") as opened:
+                identity[file.name] = hashlib.file_digest(opened, "sha256").hexdigest()
+        except OSError as error:
+            raise InputError(f"--weights {file}: {error.strerror}; give torch-fidelity's file of weights") from error
+    return identity
+
+
+def open_extractor(
+    spec: str, study: Study, resolution: int, settings: EvaluationSettings, *, weights: Path | None, seed: int
+) -> OpenedExtractor:
+    """Open ``own``, ``inception``, or a backbone by timm name, hub id or folder, on the GPU if there is one.
+
+    Raises
+    ------
+    InputError
+        If it cannot be had.
+    """
+    import torch
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if spec == OWN:
+        return OpenedExtractor(extractor=own_extractor(study, resolution, settings, seed=seed).to(device), resize="")
+    if spec == INCEPTION:
+        from g2m_eval.extractors.inception import InceptionExtractor
+
+        inception = InceptionExtractor.load(weights, device=device)
+        return OpenedExtractor(
+            extractor=inception,
+            resize="299 px by torch-fidelity (bilinear, as TensorFlow 1)",
+            inception=inception.published,
+            licence=inception.licence,
+            revision=inception.revision,
+        )
+    return open_backbone_extractor(spec, device)
+
+
+def own_extractor(study: Study, resolution: int, settings: EvaluationSettings, *, seed: int) -> Any:
+    """Give the metrics' own network, trained as a report trains it, or as it was kept when it was last trained so."""
+    from g2m_cli.evaluation.reporting import keep_extractor
+    from g2m_cli.evaluation.scoring import train_judge
+    from g2m_eval import SmallExtractor
+
+    asked = {
+        "dataset": dataset_id(study.dataset),
+        "resolution": resolution,
+        "extractor_steps": settings.extractor_steps,
+        "train_patches": settings.train_patches,
+        "seed": seed,
+    }
+    note = study.root / "cache" / "extractors" / f"{fingerprint(asked)}.json"
+    try:
+        return SmallExtractor.load(study.run("extractors") / json.loads(note.read_text())["name"].replace(" ", "-"))
+    except (OSError, ValueError, KeyError):  # never trained so, or one of the two was deleted since
+        pass
+    extractor = train_judge(study.dataset, resolution, settings, seed=seed).extractor
+    keep_extractor(extractor, study)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    write_json(note, {**asked, "name": extractor.name})
+    return extractor
+
+
+def open_backbone_extractor(spec: str, device: Any) -> OpenedExtractor:
+    """Compose a backbone of g2m-encoders with its own size and normalisation into an extractor."""
+    from g2m_encoders.backbones import fingerprint as weights_hash
+    from g2m_encoders.backbones import open_backbone
+    from g2m_eval.extractors.function import FunctionExtractor
+
+    backbone, record = open_backbone(spec)
+    sha256 = record.sha256 or weights_hash(backbone)
+    size = int(backbone.pretrained_cfg["input_size"][-1])  # type: ignore[index]
+    name = f"{record.architecture} {size}px {sha256[:6]}"
+    return OpenedExtractor(
+        extractor=FunctionExtractor(name, pooled_features(backbone.to(device).eval(), size, device)),
+        resize=f"{size} px (bilinear with antialiasing)",
+        licence=record.licence,
+        revision=record.revision,
+        backbone=spec,
+        sha256=sha256,
+    )
+
+
+def pooled_features(backbone: nn.Module, size: int, device: Any) -> Any:
+    """Give the function of uint8 images that resizes, normalises as the weights want it, and calls the backbone."""
+    import torch
+    from torch.nn import functional
+
+    statistics = backbone.pretrained_cfg
+    mean, std = (torch.tensor(statistics[key], device=device).view(1, 3, 1, 1) for key in ("mean", "std"))  # type: ignore[index]
+
+    def features(images: NDArray[np.uint8]) -> Any:
+        batch = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
+        batch = functional.interpolate(batch, size=(size, size), mode="bilinear", antialias=True)
+        return backbone((batch - mean) / std)
+
+    return features
+
+
+def took_part(study: Study, name: str, opened: OpenedExtractor) -> bool:
+    """Whether a generator was trained with this network's help: as its encoders' or as its discriminator's backbone.
+
+    The encoders count for every generator, since the conditions were fitted to their image backbone.
+    """
+    if not opened.backbone:
+        return False
+    return any(
+        same_network(used, opened) for used in (encoder_backbone(study), discriminator_backbone(study, name)) if used
+    )
+
+
+def same_network(used: Mapping[str, Any], opened: OpenedExtractor) -> bool:
+    """Whether these are the same pretrained weights: by their hash if it is known, by name otherwise."""
+    if not used.get("pretrained", True):
+        return False
+    if used.get("sha256") and opened.sha256:
+        return bool(used["sha256"] == opened.sha256)
+    return str(used.get("name")).partition("@")[0] == opened.backbone.partition("@")[0]
+
+
+def encoder_backbone(study: Study) -> dict[str, Any]:
+    """Read what the encoders' image backbone was."""
+    try:
+        found: dict[str, Any] = json.loads((study.run("encoders") / "model" / "config.json").read_text())["backbone"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    return found
+
+
+def discriminator_backbone(study: Study, name: str) -> dict[str, Any]:
+    """Read which network a GAN's discriminator looked through, where it was not the encoders'."""
+    settings = (read_provenance(study.run(family_of(name))) or {}).get("settings", {})
+    features = settings.get("discriminator", {}).get("features", "encoder")
+    return {} if features == "encoder" else {"name": features}
+
+
+def describe_extractor(opened: OpenedExtractor) -> dict[str, Any]:
+    """Give what images.json holds of it."""
+    return {
+        "name": opened.extractor.name,
+        "resize": opened.resize,
+        "licence": opened.licence,
+        "revision": opened.revision,
+        "sha256": opened.sha256,
+    }
