@@ -28,8 +28,8 @@ def test_a_panel_that_a_section_lacks_is_an_error(maker, make_spots):
 def test_repeated_symbols_are_named(maker, make_spots):
     maker.add(make_spots(genes=["Gm1", "Umod", "Gm1", *(f"Gene{i}" for i in range(22))]), platform="visium")
     check = next(iter(examine(maker.manifest()))).report.check("genes")
-    assert check.numbers["repeated_symbols"] == 1
-    assert "Gm1" in check.message
+    assert check.numbers["genes_of_repeated_symbols"] == 2
+    assert "Gm1, Gm1-1" in check.message
 
 
 def test_library_sizes_are_those_of_whole_windows(maker, make_hd):

@@ -31,6 +31,29 @@ def test_a_slide_without_tissue_cannot_be_normalised(maker, make_spots):
     assert next(iter(examine(maker.manifest(patch='stain = "none"')))).report.check("stain").verdict == "warning"
 
 
+def test_a_barcode_that_occurs_twice_is_an_error(maker, make_spots):
+    folder = maker.add(make_spots(), platform="visium")
+    positions = folder / "spatial" / "tissue_positions.csv"
+    lines = positions.read_text().splitlines()
+    positions.write_text("\n".join([*lines, lines[1]]))
+    check = next(iter(examine(maker.manifest()))).report.check("files")
+    assert check.verdict == "error"
+    assert "twice" in check.message
+
+
+def test_coarser_bins_are_examined_in_their_own_windows(maker, make_hd):
+    section = make_hd(rows=30, cols=30, holes=0)
+    section.in_tissue[:] = True
+    folder = maker.add(section, platform="visium-hd")
+    (folder / "binned_outputs" / "square_002um").rename(folder / "binned_outputs" / "square_008um")
+    for path in folder.rglob("scalefactors_json.json"):
+        path.write_text('{"bin_size_um": 8.0, "microns_per_pixel": 1.24}')
+    examination = next(iter(examine(maker.manifest())))
+    assert "56 µm wide" in examination.report.check("notes").message
+    assert examination.specimen.view.window_bins == 7
+    assert examination.report.check("scale").numbers["difference_percent"]["lattice"] == pytest.approx(0, abs=0.01)
+
+
 def test_what_is_neither_manifest_nor_dataset_is_one_line(tmp_path):
     with pytest.raises(InputError, match="not a dataset"):
         list(examine(tmp_path))

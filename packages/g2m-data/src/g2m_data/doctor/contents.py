@@ -23,7 +23,7 @@ def check_genes(specimen: Specimen) -> Check:
         "missing": genes.missing,
         "lost": None if genes.listed is None else genes.listed - shared,
         "counts_lost": genes.counts_lost,
-        "repeated_symbols": len(genes.repeated),
+        "genes_of_repeated_symbols": len(genes.repeated),
     }
     message = f"{shared} of the panel's {genes.panel} genes"
     if genes.listed is not None and genes.counts_lost is not None:
@@ -32,7 +32,7 @@ def check_genes(specimen: Specimen) -> Check:
             f"with {100 * genes.counts_lost:.1f} % of the counts"
         )
     if genes.repeated:
-        message += f"; {len(genes.repeated)} symbols occur twice ({', '.join(genes.repeated[:3])}) and were numbered"
+        message += f"; {len(genes.repeated)} genes share their symbol with another ({', '.join(genes.repeated[:3])})"
     verdict: Verdict = "ok"
     if genes.missing > (1 - MINIMAL_SHARE) * genes.panel:
         verdict = "error"

@@ -71,7 +71,7 @@ def _examine(specimen: Specimen) -> Examination:
         registration = register(specimen, scale, slide)
         checks.append(check_registration(specimen, scale, registration))
     if specimen.notes:
-        checks.append(Check(name="build", verdict="warning", message="; ".join(specimen.notes)))
+        checks.append(Check(name="notes", verdict="warning", message="; ".join(specimen.notes)))
     settings = specimen.settings
     platform = scale.platform if isinstance(scale, Scale) else settings.platform or "unknown"
     report = SampleReport(id=settings.id, platform=platform, split=settings.split, checks=tuple(checks))

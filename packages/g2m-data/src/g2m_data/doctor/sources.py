@@ -1,7 +1,6 @@
 """Where specimens come from: a study's raw files, or a dataset that was built from them."""
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,16 @@ from g2m_data.errors import InputError
 from g2m_data.image_store import open_pixels
 from g2m_data.lattice import fit_lattice
 from g2m_data.manifest import Manifest, SampleEntry, read_manifest
-from g2m_data.panel import common_genes, read_gene_file
+from g2m_data.panel import ambiguous_genes, common_genes, read_gene_file
 from g2m_data.progress import Track, silent
 from g2m_data.resample import Resampling, overview, resample_slide
 from g2m_data.scale import Scale, decide_scale
 from g2m_data.slide import Slide, open_slide
-from g2m_data.spaceranger.layout import find_layout
+from g2m_data.spaceranger.layout import Layout, find_layout
 from g2m_data.spaceranger.matrix import read_features
 from g2m_data.spaceranger.positions import read_positions
-from g2m_data.spaceranger.section import read_section
+from g2m_data.spaceranger.section import Section, read_section
+from g2m_data.units import BIN_UM
 
 OVERVIEW_MPP = 2.0
 """Microns per pixel of a slide's overview: a bin of Visium HD."""
@@ -69,18 +69,22 @@ def _choose_panel(study: Manifest) -> list[str] | str:
     listed = {}
     for sample in study.samples:
         try:
-            matrix = find_layout(sample.spaceranger, sample.platform).matrix
-            listed[matrix] = read_features(matrix).genes
+            matrix = find_layout(sample.spaceranger, sample.platform, sample.prefix).matrix
+            listed[matrix] = read_features(matrix)
         except InputError:  # told when that section is examined
             continue
+    if not listed:
+        return "no section's genes can be read"
     try:
-        return common_genes(listed) if listed else "no section's genes can be read"
+        common = common_genes({matrix: features.genes for matrix, features in listed.items()})
     except InputError as error:
         return str(error)
+    ambiguous = set(ambiguous_genes(listed))
+    return [gene for gene in common if gene not in ambiguous]
 
 
 def _read_raw(study: Manifest, sample: SampleEntry, panel: Sequence[str] | str, track: Track) -> Specimen:
-    layout = find_layout(sample.spaceranger, sample.platform)
+    layout = find_layout(sample.spaceranger, sample.platform, sample.prefix)
     features = read_features(layout.matrix)
     if isinstance(panel, str):
         raise InputError(panel)
@@ -123,14 +127,14 @@ def _read_raw(study: Manifest, sample: SampleEntry, panel: Sequence[str] | str, 
             missing=len(missing),
             examples=tuple(missing[:3]),
             counts_lost=1 - float(library.sum()) / max(1.0, float(library_all.sum())),
-            repeated=_repeated(features.genes),
+            repeated=tuple(sorted(features.repeated)),
         ),
         facts=facts,
         slide=slide,
-        view=study.view,
+        view=study.view.rescale(layout.bin_um),
         patch_px=study.patch.pixels,
         stain=study.patch.stain,
-        notes=(),
+        notes=tuple(_notes(study, layout, section)),
     )
 
 
@@ -153,11 +157,12 @@ def _view_slide(slide: Slide, scale: Scale | str, sample: str, track: Track) -> 
     )
 
 
-def _repeated(genes: Sequence[str]) -> tuple[str, ...]:
-    """Symbols that a matrix lists more than once, told by the names their repeats were given (`Gm1-1` of `Gm1`)."""
-    known = set(genes)
-    stems = (gene.rpartition("-") for gene in genes)
-    return tuple(Counter(stem for stem, _, number in stems if number.isdecimal() and stem in known))
+def _notes(study: Manifest, layout: Layout, section: Section) -> Iterator[str]:
+    if layout.is_hd and layout.bin_um != BIN_UM:
+        width_um = study.view.rescale(layout.bin_um).window_bins * layout.bin_um
+        yield f"bins of {layout.bin_um:g} µm, not {BIN_UM:g}: windows will be {width_um:g} µm wide"
+    if section.n_without_counts and not layout.is_hd:
+        yield f"{section.n_without_counts} spots under tissue are not in {layout.matrix.name} and will be left out"
 
 
 def _built(dataset: PairedDataset, sample: str) -> Source:
@@ -184,7 +189,8 @@ def _read_built(dataset: PairedDataset, settings: SampleEntry) -> Specimen:
         library=places.total_counts,
         frame=None,
         positions=None,
-        scalefactors={"microns_per_pixel": entry["mpp"]} if from_json else {},
+        scalefactors={"bin_size_um": entry.get("bin_um", BIN_UM)}
+        | ({"microns_per_pixel": entry["mpp"]} if from_json else {}),
         lattice=fit_lattice(places.array, places.xy),
         scale=Scale(
             platform=entry["platform"],
@@ -199,7 +205,7 @@ def _read_built(dataset: PairedDataset, settings: SampleEntry) -> Specimen:
             missing=entry["genes_missing"],
             examples=(),
             counts_lost=None,
-            repeated=_repeated(dataset.genes),
+            repeated=(),
         ),
         facts=None,
         slide=SlideView(
@@ -211,7 +217,7 @@ def _read_built(dataset: PairedDataset, settings: SampleEntry) -> Specimen:
             scale=plan.scale,
             is_normalised=dataset.manifest["patch"]["stain"] == "macenko",
         ),
-        view=dataset.view,
+        view=dataset.view.rescale(entry.get("bin_um", BIN_UM)),
         patch_px=dataset.patch_px,
         stain=dataset.manifest["patch"]["stain"],
         notes=tuple(entry["notes"]),

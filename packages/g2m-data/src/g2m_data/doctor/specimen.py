@@ -30,7 +30,7 @@ class GeneFacts:
     counts_lost: float | None
     """Share of the section's counts that fall on genes outside the panel."""
     repeated: tuple[str, ...]
-    """Symbols that the matrix lists more than once."""
+    """Genes whose symbol the matrix lists more than once, as they are named here; unknown where it was built."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +80,12 @@ class Specimen:
     slide: SlideView | str
     """The slide, or why it cannot be read."""
     view: View
+    """In this section's own bins."""
     patch_px: int
     stain: str
     """``macenko`` or ``none``, as the manifest has it."""
     notes: tuple[str, ...]
-    """What the build noted, of a built section."""
+    """What a build has noted or will note."""
 
     @cached_property
     def pair_rows(self) -> NDArray[np.int64]:
