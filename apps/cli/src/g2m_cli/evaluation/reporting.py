@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from g2m_cli.evaluation.common_spots import score_at_common_spots
 from g2m_cli.evaluation.scoring import (
     TestSpots,
     describe_dataset,
@@ -75,6 +76,9 @@ def write_study_report(
     judge = train_judge(study.dataset, resolution, settings.model, seed=settings.seed)
     keep_extractor(judge.extractor, study)
     scores = {name: score_generator(study, name, spots, judge, settings.model, seed=settings.seed) for name in models}
+    common = score_at_common_spots(study, scores, spots, judge, settings.model, seed=settings.seed)
+    for name, entry in common.items():
+        scores[name].metrics["at_common_spots"] = entry
     record = report_record(study, models, settings)
     metrics: dict[str, Any] = {
         "id": record["id"],
