@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import anndata
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
-from g2m_cli.evaluation import space
+from g2m_cli.evaluation import space, space_images
 from g2m_cli.main import app
 from g2m_cli.study import Study
 
@@ -119,6 +120,52 @@ def test_spots_are_drawn_where_they_lie(study):
     assert not overlays["C5"].square
     own = found.evaluation.adata.obs.loc[spots.obs.index, "cluster_samplewise"].astype(str)
     assert overlays["C6"].labels == own[spots.samples == "C6"].tolist()
+
+
+def write_images(study, name, count, noises=1):
+    import zarr
+
+    folder = study.generated(name)
+    folder.mkdir(parents=True)
+    images = np.repeat(np.arange(count * noises, dtype=np.uint8), 4 * 4 * 3).reshape(-1, 4, 4, 3)
+    zarr.save_array(folder / "images.zarr", images)
+    spots = np.repeat([f"C5:{place}" for place in range(count)], noises)
+    pd.DataFrame({"spot": spots, "seed": np.tile(range(noises), count)}).to_parquet(folder / "index.parquet")
+    (folder / "provenance.json").write_text(json.dumps({"id": name}))
+
+
+class MeanColour:
+    name = "mean colour"
+
+    def features(self, images):
+        noise = np.random.default_rng(0).normal(size=(len(images), 3))
+        return (images.mean(axis=(1, 2)) + noise).astype(np.float32)
+
+
+def test_generators_with_too_few_images_are_left_out_of_the_mixing(study, monkeypatch, capsys):
+    monkeypatch.setattr(
+        space_images,
+        "image_encoder_features",
+        lambda _, patches: space_images._features("e", MeanColour().features, patches),
+    )
+    write_images(study, "gan", 20, noises=2)
+    write_images(study, "tissue-w1", 10)
+    judge = SimpleNamespace(extractor=MeanColour(), patches=np.zeros((30, 8, 8, 3), np.uint8))
+    spots = space.load_test_spots(Path("anything"))
+    found = space_images.image_space(study, spots, judge, ["gan", "tissue-w1"], space_settings(), seed=0)
+    assert list(found.metrics["independent"]["models"]) == ["gan"]
+    assert found.metrics["independent"]["models"]["gan"]["n"] == 20
+    assert "10 tissue-w1 patches are too few" in capsys.readouterr().err
+    only_few = space_images.image_space(study, spots, judge, ["tissue-w1"], space_settings(), seed=0)
+    assert only_few is None
+
+
+def test_one_image_a_spot_that_of_the_first_noise(study):
+    write_images(study, "gan", 20, noises=2)
+    chosen = space_images.some_generated(study, "gan", 8, seed=0)
+    assert len(chosen) == 8
+    assert (chosen[:, 0, 0, 0] % 2 == 0).all()
+    assert len(space_images.some_generated(study, "gan", 100, seed=0)) == 20
 
 
 def space_settings():

@@ -1,4 +1,4 @@
-"""The embedding space of a study: its spots, its patches in two feature spaces, a folder of results."""
+"""The embedding space of a study: its spots and its patches, and a folder of results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from g2m_cli.console import say, track
 from g2m_cli.embeddings import read_embeddings, rows_of
 from g2m_cli.errors import InputError
-from g2m_cli.evaluation.scoring import Judge, TestSpots, load_test_spots, training_patches
+from g2m_cli.evaluation.scoring import Judge, TestSpots, load_test_spots, train_judge, training_patches
+from g2m_cli.evaluation.space_images import draw, image_space
 from g2m_cli.generation import open_images
 from g2m_cli.models import drawn_models, label_of
 from g2m_cli.provenance import provenance
@@ -23,13 +24,12 @@ from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
 if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
-    from scipy import sparse
 
     from g2m_data import PairedDataset
     from g2m_eval import EvaluationSettings, ReportSection, SectionOverlay
     from g2m_eval.config import SpaceSettings
     from g2m_eval.space.evaluate import SpaceEvaluation
-    from g2m_eval.space.images import ImageSpace, PatchFeatures
+    from g2m_eval.space.images import ImageSpace
 
 _BATCH = 256
 
@@ -127,7 +127,7 @@ def write_space(
 
     target = out or study.root / "space"
     spots = load_test_spots(study.dataset)
-    judge = judge_of(study, models, settings) if models else None
+    judge = judge_of(study, models, settings)
     found = space_of_study(study, spots, judge, models, settings.model.space, seed=settings.seed)
     parents = {
         "dataset": dataset_id(study.dataset),
@@ -161,17 +161,18 @@ def models_at_hand(study: Study) -> list[str]:
         return []
 
 
-def judge_of(study: Study, models: Sequence[str], settings: RunSettings[EvaluationSettings]) -> Judge:
-    """Give the network that a report of this study kept, or train and keep one.
+def judge_of(study: Study, models: Sequence[str], settings: RunSettings[EvaluationSettings]) -> Judge | None:
+    """Give the network that a report of this study kept, or train and keep one; None without models to judge.
 
     Of several at the resolution of the smallest generated images, the newest is taken; its name stands beside every
     number.
     """
     from g2m_cli.evaluation.reporting import keep_extractor
-    from g2m_cli.evaluation.scoring import train_judge
     from g2m_data import open_dataset
     from g2m_eval import SmallExtractor
 
+    if not models:
+        return None
     resolution = min(int(open_images(study.generated(name)).shape[1]) for name in models)
     folders = (study.root / "runs" / "extractors").glob("*/extractor.json")
     for path in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True):
@@ -184,71 +185,6 @@ def judge_of(study: Study, models: Sequence[str], settings: RunSettings[Evaluati
     judge = train_judge(study.dataset, resolution, settings.model, seed=settings.seed)
     keep_extractor(judge.extractor, study)
     return judge
-
-
-def image_space(
-    study: Study, spots: TestSpots, judge: Judge, models: Sequence[str], settings: SpaceSettings, *, seed: int
-) -> ImageSpace | None:
-    """Compare real with generated patches by the image encoder and by the metrics' network, all at one size."""
-    from g2m_eval.resize import resize_patches
-    from g2m_eval.space.images import compare_images
-    from g2m_eval.space.mixing import NEIGHBOURS
-
-    if min(settings.images, len(spots)) <= NEIGHBOURS:
-        say(f"fewer than {NEIGHBOURS + 1} patches of a kind: no mixing of real and generated")
-        return None
-    size = min(int(open_images(study.generated(name)).shape[1]) for name in models)
-    patches = {
-        "test": spots.dataset.patches(draw(len(spots), settings.images, seed)),
-        "train": judge.patches[draw(len(judge.patches), settings.images, seed)],
-        **{name: some_generated(study, name, settings.images, seed) for name in models},
-    }
-    small = {key: resize_patches(images, size) for key, images in patches.items()}
-    return compare_images(
-        independent=_features(judge.extractor.name, judge.extractor.features, small),
-        image_encoder=image_encoder_features(study.run("encoders") / "model", small),
-        neighbours=settings.neighbours,
-        seed=seed,
-        track=track,
-    )
-
-
-def some_generated(study: Study, name: str, most: int, seed: int) -> NDArray[np.uint8]:
-    """Read one generated patch, that of the first noise, of at most so many spots."""
-    import pandas as pd
-
-    images = open_images(study.generated(name))
-    index = pd.read_parquet(study.generated(name) / "index.parquet")
-    first = np.flatnonzero(~index["spot"].duplicated().to_numpy())
-    chosen = first[draw(len(first), most, seed)]
-    return np.asarray(images.oindex[chosen], np.uint8)
-
-
-def image_encoder_features(model_folder: Path, patches: dict[str, NDArray[np.uint8]]) -> PatchFeatures:
-    """Embed patches with the phase-1 image encoder."""
-    import torch
-
-    from g2m_encoders import ContrastiveModel
-
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model = ContrastiveModel.from_pretrained(model_folder).to(device)
-
-    @torch.inference_mode()
-    def features(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        parts = []
-        for start in range(0, len(images), _BATCH):
-            part = torch.from_numpy(images[start : start + _BATCH]).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
-            parts.append(model.embed_image(part).cpu().numpy())
-        return np.concatenate(parts)
-
-    return _features(f"phase-1 image encoder {folder_id(model_folder.parent) or ''}".rstrip(), features, patches)
-
-
-def _features(name: str, features: Any, patches: dict[str, NDArray[np.uint8]]) -> PatchFeatures:
-    from g2m_eval.space.images import PatchFeatures
-
-    found = {key: features(images) for key, images in track(patches.items(), f"features: {name}", total=len(patches))}
-    return PatchFeatures(network=name, test=found.pop("test"), train=found.pop("train"), generated=found)
 
 
 def expression_of(parts: Sequence[tuple[PairedDataset, NDArray[np.int64]]], shown: AnnData) -> AnnData:
@@ -298,10 +234,3 @@ def overlays_of(spots: TestSpots, evaluation: SpaceEvaluation) -> dict[str, Sect
             square=str(spots.obs["platform"].iloc[here[0]]) == "visium-hd",
         )
     return found
-
-
-def draw(total: int, most: int, seed: int) -> NDArray[np.int64]:
-    """Draw at most so many of all rows, in order."""
-    if total <= most:
-        return np.arange(total)
-    return np.sort(np.random.default_rng(seed).choice(total, most, replace=False))

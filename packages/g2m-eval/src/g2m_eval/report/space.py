@@ -64,7 +64,7 @@ def space_sections(
             tables=[table_of_agreement(found)],
         ),
     ]
-    text = _IMAGES_TEXT if images else "No generator's patches are at hand, so that the paper's Figure D.1 is left out."
+    text = _IMAGES_TEXT if images else "There are no generated patches, or too few: the paper's Figure D.1 is left out."
     names = {} if images is None else {model: (labels or {}).get(model, model) for model in models_of(images)}
     chapters.append(
         ReportSection(
