@@ -16,7 +16,7 @@ from g2m_eval.reader_study.store import Answer, AnswerStore
 def test_ten_readers_who_guess_are_not_told_from_guessing(make_study, simulate_readers):
     folder = make_study(n_images=50, readers=10, pixels=4)
     simulate_readers(folder, d_prime=0.0, seed=1)
-    scores = score_study(folder)
+    scores = score_study(folder, times=300)
     accuracy = scores.mean("accuracy")
     assert accuracy.low < 0.5 < accuracy.high
     assert accuracy.high - accuracy.low < 0.25
@@ -28,7 +28,7 @@ def test_ten_readers_who_guess_are_not_told_from_guessing(make_study, simulate_r
 def test_ten_readers_of_known_sensitivity_are_recovered(make_study, simulate_readers):
     folder = make_study(n_images=50, readers=10, pixels=4)
     simulate_readers(folder, d_prime=2.0, seed=1)
-    scores = score_study(folder)
+    scores = score_study(folder, times=300)
     d_prime = scores.mean("d_prime")
     assert d_prime.value == pytest.approx(2.0, abs=0.25)
     assert d_prime.low < 2.0 < d_prime.high

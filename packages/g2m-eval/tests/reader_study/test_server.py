@@ -153,7 +153,9 @@ def test_enormous_requests_are_refused(client, folder, token):
 def test_port_in_use_is_told():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(InputError, match=f"cannot listen on 127.0.0.1, port {port} .*name another --port"):
+        with pytest.raises(
+            InputError, match=rf"cannot listen on 127.0.0.1, port {port} \([^()]*\): name another --port"
+        ):
             listen("127.0.0.1", port)
 
 

@@ -97,5 +97,7 @@ def figure_difficulty(
                 axes.imshow(pictures[row["image"]], interpolation="nearest")
                 for spine in axes.spines.values():
                     spine.set(visible=True, color=colour, linewidth=2.2)
-                axes.set_xlabel(f"{row['truth']}\n{row['correct']} of {row['answers']} right", fontsize=7.5, color=colour)
+                axes.set_xlabel(
+                    f"{row['truth']}\n{row['correct']} of {row['answers']} right", fontsize=7.5, color=colour
+                )
     return figure

@@ -106,7 +106,7 @@ def score_study(folder: Path, *, unfinished: bool = False, times: int = RESAMPLE
     measured = _measures(called, positive)
     correct = np.where(np.isnan(called), np.nan, called == positive)
     right, total = np.nansum(correct, axis=1).astype(int), np.isfinite(called).sum(axis=1)
-    exact = [_exact(k, n) for k, n in zip(right, total, strict=True)]
+    exact = [_exact(int(k), int(n)) for k, n in zip(right, total, strict=True)]
     readers = pd.DataFrame({
         "reader": counting, "answers": total, "correct": right, "accuracy": measured["accuracy"],
         "low": [interval.low for interval in exact], "high": [interval.high for interval in exact],
@@ -165,7 +165,7 @@ def _measures(
     """Accuracy, precision, recall and d' of each reader; NaN where one is not defined."""
     answered = np.isfinite(called)
     hits, alarms = (np.nansum(called * of, axis=1) for of in (positive, ~positive))
-    positives, negatives = ((answered & of).sum(axis=1) for of in (positive, ~positive))
+    positives, negatives = ((answered & of).sum(axis=1).astype(np.float64) for of in (positive, ~positive))
     return {
         "accuracy": _ratio(hits + negatives - alarms, positives + negatives),
         "precision": _ratio(hits, hits + alarms),

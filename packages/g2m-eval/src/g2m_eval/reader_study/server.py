@@ -169,9 +169,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        raise InputError(
-            f"cannot listen on {host}, port {port} ({error.strerror}): name another --port or --host"
-        ) from error
+        why = str(error.strerror).split(" (while")[0]  # Python's own addition repeats host and port
+        raise InputError(f"cannot listen on {host}, port {port} ({why}): name another --port or --host") from error
 
 
 def serve(app: Starlette, listening: socket.socket) -> None:

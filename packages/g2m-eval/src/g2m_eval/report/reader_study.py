@@ -82,7 +82,7 @@ def reader_section(
             ),
         ],
         tables=[
-            ReportTable(table=reader_table(scores, published), caption=caption, name="table-2"),
+            ReportTable(table=reader_table(scores, published), caption=caption, name="table-2", number="Table 2"),
             ReportTable(
                 table=scores.readers,
                 caption="Each reader. low and high: exact 95 % interval of accuracy; precision and recall for "

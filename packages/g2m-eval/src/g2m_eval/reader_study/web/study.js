@@ -36,7 +36,7 @@ async function load() {
     const state = await response.json();
     state.answers.forEach(merge);
     return state;
-  } catch (error) {
+  } catch {
     return null;
   }
 }
@@ -81,8 +81,9 @@ function fetchPicture(at) {
 
 // all pictures, those to come first, so that a lost connection does not stop the reader
 async function preload() {
+  const first = place - 1;
   try {
-    for (let step = 0; step < study.images; step++) await fetchPicture(((place - 1 + step) % study.images) + 1);
+    for (let step = 0; step < study.images; step++) await fetchPicture(((first + step) % study.images) + 1);
   } catch {
     setTimeout(preload, 5000);
   }
