@@ -246,3 +246,11 @@ def test_enrichment_is_the_papers_own_table_and_says_so(paper):
     assert len(built.tables[0].table) == 8
     assert built.tables[0].number == "Table F.2"
     assert built.tables[0].name == "tableF_2"
+
+
+def test_folder_with_something_else_is_refused_before_any_work(paper, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter").write_text("years")
+    untouchable = replace(page.ITEMS[0], build=lambda *_: pytest.fail("work began"))
+    with pytest.raises(ValueError, match="holds other files"):
+        page.write_paper(paper, out=tmp_path / "thesis", items=[untouchable])

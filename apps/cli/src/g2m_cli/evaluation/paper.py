@@ -55,8 +55,10 @@ def write_paper(paper: PaperStudy, *, out: Path | None = None, items: Sequence[P
     """
     from g2m_data import open_dataset
     from g2m_eval import write_report
+    from g2m_eval.report.page import check_replaceable
 
     target = out or paper.study.root / "paper"
+    check_replaceable(target)
     record = paper_record(paper, items)
     if folder_id(target) == record["id"]:
         say(f"{target}: unchanged, kept")

@@ -41,10 +41,11 @@ def embeddings(paper: PaperStudy, item: PaperItem) -> Built:
 
 def mixing(paper: PaperStudy, item: PaperItem) -> Built:
     """Figure D.1: real and generated patches in the image encoder's space, and in an independent network's."""
-    from g2m_eval.report.space import figure_of_mixing, table_of_mixing
+    from g2m_eval.report.space import figure_of_mixing, models_of, table_of_mixing
 
     images = paper.space.images
-    if images is None:
+    compared = [] if images is None else models_of(images)
+    if images is None or not compared:
         return Built(text="Ours is missing: there are too few patches to see whether real and generated ones mix.")
     text = (
         "The paper shows this picture by the image encoder of phase 1 and calls it well mixed, without a number. That "
@@ -52,13 +53,16 @@ def mixing(paper: PaperStudy, item: PaperItem) -> Built:
         "more alike than they are: an independent network stands beside it, and the mixing is measured against that "
         "of real training patches."
     )
-    names = {name: label_of(name) for name in paper.models}
+    left_out = [label_of(name) for name in paper.models if name not in compared]
+    if left_out:
+        text += f" Of too few images to be compared: {', '.join(left_out)}."
+    names = {name: label_of(name) for name in compared}
     figures = [
         replace(figure_of_mixing(images, name, label=label), number=f"{item.number} ({label})")
         for name, label in names.items()
     ]
-    scores = table_of_mixing(images, names)
-    return Built(text=text, figures=figures, tables=[replace(scores, name=item.name)], metrics={"ours": images.metrics})
+    scores = replace(table_of_mixing(images, names), name=item.name)
+    return Built(text=text, figures=figures, tables=[scores], metrics={"ours": images.metrics})
 
 
 def agreement(paper: PaperStudy, item: PaperItem) -> Built:

@@ -118,7 +118,7 @@ def write_report(
         The directory holds something else, or two figures or tables share a name.
     """
     directory = Path(directory)
-    _check_replaceable(directory)
+    check_replaceable(directory)
     figures = [figure for section in sections for figure in section.figures]
     tables = [table for section in sections for table in section.tables if table.name]
     _check_names([figure.name for figure in figures], "figure")
@@ -161,7 +161,14 @@ def _write_json(path: Path, value: Any) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _check_replaceable(directory: Path) -> None:
+def check_replaceable(directory: Path) -> None:
+    """Refuse a folder that a report would not replace, so that long work can ask before it begins.
+
+    Raises
+    ------
+    InputError
+        It is a file, or holds something else than an earlier report.
+    """
     if not directory.exists():
         return
     if not directory.is_dir():
