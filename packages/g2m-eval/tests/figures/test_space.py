@@ -3,7 +3,7 @@ import pytest
 
 from g2m_eval.errors import InputError
 from g2m_eval.figures.space import Layout, colours_of_clusters, colours_of_samples, figure_layouts, figure_mixing
-from g2m_eval.figures.style import GENERATED, REAL, png_bytes
+from g2m_eval.figures.style import CATEGORIES, GENERATED, REAL, png_bytes
 
 XY = np.random.default_rng(0).random((30, 2))
 LABELS = ["CX"] * 10 + ["BAT"] * 10 + ["unnamed 1"] * 10
@@ -43,6 +43,10 @@ def test_unnamed_clusters_are_grey_and_sections_have_other_colours_than_clusters
     assert not set(colours_of_clusters(["a", "b", "c", "d", "e"]).values()) & set(
         colours_of_samples(["1", "2", "3", "4", "5"]).values()
     )
+
+
+def test_where_no_cluster_is_named_all_have_colours():
+    assert list(colours_of_clusters(["unnamed 1", "unnamed 2"]).values()) == list(CATEGORIES[:2])
 
 
 def test_panels_fill_rows_and_the_rest_stays_empty():

@@ -41,8 +41,10 @@ class Layout:
 
 
 def colours_of_clusters(order: Sequence[str]) -> dict[str, str]:
-    """A colour for each named cluster, greys for unnamed ones."""
+    """A colour for each named cluster, greys for unnamed ones; colours for all where none is named."""
     named = [name for name in order if not name.startswith("unnamed")]
+    if not named:
+        return colour_of(order)
     greys = [name for name in order if name.startswith("unnamed")]
     return {**colour_of(named), **{name: UNNAMED[place % len(UNNAMED)] for place, name in enumerate(greys)}}
 
