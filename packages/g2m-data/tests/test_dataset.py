@@ -170,3 +170,15 @@ def test_changed_panel_is_noticed(two):
 def test_real_sections_have_no_truth(two):
     assert open_dataset(two).truth() is None
     assert open_dataset(two).truth_factors() is None
+
+
+def test_counts_are_whole_numbers_that_expression_comes_from(two):
+    dataset = open_dataset(two)
+    every = dataset.counts(slice(None))
+    assert every.dtype == np.int32
+    assert every.has_canonical_format
+    np.testing.assert_array_equal(every.sum(axis=1), dataset.obs["total_counts"])
+    np.testing.assert_allclose(every.toarray(), counts_of(dataset, np.arange(len(dataset))), rtol=2e-3, atol=2e-3)
+    index = [len(dataset) - 1, 0, 3, 0, -2]
+    np.testing.assert_array_equal(dataset.counts(index).toarray(), every.toarray()[index])
+    assert dataset.counts([]).shape == (0, len(dataset.genes))

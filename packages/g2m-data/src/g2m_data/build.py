@@ -1,11 +1,8 @@
 """From a study manifest to a dataset folder."""
 
 import json
-import os
-import platform
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from g2m_data.atomic import temporary_sibling
 from g2m_data.count_store import store_path, write_counts
 from g2m_data.errors import InputError
 from g2m_data.image_store import create_pixels, write_image
@@ -59,7 +57,8 @@ def build_dataset(manifest: Path, out: Path, *, overwrite: bool = False, track: 
     layouts = {sample.id: find_layout(sample.spaceranger, sample.platform, sample.prefix) for sample in study.samples}
     genes, panel_notes = _choose_panel(study, layouts)
     settings, inputs = resolve_settings(study), hash_inputs(input_files(study))
-    with _temporary_sibling(out) as folder:
+    with temporary_sibling(out, "nothing was built") as folder:
+        (folder / "samples").mkdir(parents=True)
         samples = {
             sample.id: _build_sample(study, sample, layouts[sample.id], genes, folder / "samples" / sample.id, track)
             for sample in study.samples
@@ -208,39 +207,3 @@ def _notes(section: Section, layout: Layout, view: View, inside: NDArray[np.bool
         yield f"{section.n_without_counts} {kind}"
     if not inside.all():
         yield f"{(~inside).sum()} patches lie partly outside the slide and were left out"
-
-
-@contextmanager
-def _temporary_sibling(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its place when the block ends well, and vanishes when it does not."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(out)
-        folder = out.with_name(_working_name(out, str(os.getpid())))
-        replaced = out.with_name(_working_name(out, f"old-{os.getpid()}"))
-        try:
-            (folder / "samples").mkdir(parents=True)
-            yield folder
-            if out.exists():
-                out.rename(replaced)
-            folder.rename(out)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-            shutil.rmtree(replaced, ignore_errors=True)
-    except OSError as error:  # no space, no permission
-        raise InputError(f"{error.filename or out}: {error.strerror or error}; nothing was built") from None
-
-
-def _working_name(out: Path, process: str) -> str:
-    return f".{out.name}.building-{platform.node()}-{process}"
-
-
-def _sweep(out: Path) -> None:
-    """Remove what builds of `out` left behind that were killed on this machine."""
-    if not Path("/proc/self").exists():  # no way to tell who is running
-        return
-    for folder in out.parent.iterdir():
-        process = folder.name.rpartition("-")[2]
-        is_ours = folder.name.startswith(_working_name(out, ""))
-        if is_ours and (process == str(os.getpid()) or not Path(f"/proc/{process}").exists()):
-            shutil.rmtree(folder, ignore_errors=True)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import sparse
 
 from g2m_data.errors import InputError
 from g2m_data.manifest import SPLITS, View
@@ -127,6 +128,15 @@ class PairedDataset:
                 pairs.expression(within, part)
                 out[here] = part
         return out
+
+    def counts(self, indices: Indices) -> sparse.csr_array:
+        """Counts of some pairs, int32 (n, gene): a spot's, or the sum over a window's bins. Computed on demand."""
+        index = self._resolve(indices)
+        groups = self._by_sample(index)
+        order = np.concatenate([here for _, here, _ in groups] or [index])
+        parts = [pairs.summed_counts(within) for pairs, _, within in groups]
+        counts = sparse.vstack(parts, format="csr") if parts else sparse.csr_array((0, len(self.genes)), dtype=np.int32)
+        return sparse.csr_array(counts if len(groups) < 2 else counts[np.argsort(order)])
 
     def patches(self, indices: Indices) -> NDArray[np.uint8]:
         """Image patches of some pairs, uint8 (n, px, px, 3): slices of the resampled slide."""

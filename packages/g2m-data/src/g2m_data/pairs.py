@@ -96,6 +96,16 @@ class SamplePairs:
             return self._counts[rows]
         return gather_windows(self._grid, self._counts, rows, self._view.window_bins)
 
+    def summed_counts(self, indices: NDArray[np.int64]) -> sparse.csr_array:
+        """Integer counts (n, gene), each gene once a row, in order."""
+        blocks = [indices[start : start + ROWS_AT_ONCE] for start in range(0, len(indices), ROWS_AT_ONCE)]
+        # expanding a window's bins to all genes is faster than sorting their entries
+        parts = [
+            self.counts(block) if self._grid is None else sparse.csr_array(self.counts(block).toarray())
+            for block in blocks
+        ]
+        return sparse.csr_array(sparse.vstack(parts, format="csr")) if parts else self.counts(indices)
+
     def patches(self, indices: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
         """Write patches into `out`, uint8 (n, px, px, 3)."""
         for patch, (top, left) in zip(out, self.corners[indices].tolist(), strict=True):

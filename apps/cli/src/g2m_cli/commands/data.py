@@ -50,3 +50,19 @@ def info(dataset: Annotated[Path, typer.Argument(help="A dataset folder.")]) -> 
     for sample, notes in found.samples["notes"].items():
         if notes:
             show(f"{sample}: {notes}")
+
+
+@app.command()
+def export(
+    dataset: Annotated[Path, typer.Argument(help="A dataset folder.")],
+    sample: Annotated[str, typer.Argument(help="Id of the section.")],
+    to: Annotated[str, typer.Option(help="h5ad (counts), hest (patches) or spatialdata (slide, windows, counts).")],
+    out: Annotated[Path, typer.Option(help="File to write; for spatialdata a folder, usually named .zarr.")],
+) -> None:
+    """Write one section so that other libraries open it: scanpy and anndata, HEST's tools, spatialdata."""
+    from g2m_data import open_dataset
+    from g2m_data.export import export_sample
+
+    opened = open_dataset(dataset)
+    export_sample(opened, sample, out, to=to, track=track)
+    say(f"wrote {out}: {(opened.obs['sample'] == sample).sum():,} pairs of {sample}")
