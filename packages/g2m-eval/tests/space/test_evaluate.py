@@ -94,6 +94,7 @@ def test_one_section_alone(invent):
     embeddings, expression, _ = invent(["v1"], train=0)
     found = evaluate_space(embeddings=embeddings, expression=expression, settings=THREE)
     assert np.isnan(found.metrics["ari_joint_vs_samplewise"])
+    assert json.loads(found.adata.uns[keys.CLUSTERS])["ari_joint_vs_samplewise"] is None  # JSON has no NaN
     assert any("one test section" in warning for warning in found.warnings)
 
 

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int, Shaped
 from g2m_eval.config import SpaceSettings
 from g2m_eval.errors import InputError
 from g2m_eval.evaluate import PURITY
+from g2m_eval.report.markup import plain_values
 from g2m_eval.space import keys
 from g2m_eval.space.agreement import cluster_agreement, joint_vs_samplewise
 from g2m_eval.space.clustering import find_clusters, principal_components
@@ -149,7 +150,7 @@ def evaluate_space(
         pure = (truth["purity"].to_numpy(dtype=float)[test] >= PURITY) & (region[test] != "")
         if pure.any():
             metrics["names"] = names_against_truth(joint.labels[pure], region[test][pure], seed=seed)
-    adata.uns[keys.CLUSTERS] = json.dumps(metrics)
+    adata.uns[keys.CLUSTERS] = json.dumps(plain_values(metrics), allow_nan=False)
     return SpaceEvaluation(
         metrics=metrics,
         adata=adata,
