@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import zarr
+from anndata import AnnData
 
 from g2m_cli.errors import InputError
 from g2m_cli.evaluation import paper as page
@@ -18,6 +19,9 @@ from g2m_cli.settings import resolve
 from g2m_cli.study import Study
 from g2m_eval import PRESETS, write_report
 from g2m_eval.distances.protocol import TEST_SPOTS, DistanceProtocol
+from g2m_eval.intervals import Interval
+from g2m_eval.reader_study.score import ReaderScores
+from g2m_eval.space.evaluate import SpaceEvaluation
 
 NAMES = [f"s:{number}" for number in range(4)]
 OFFLINE = tuple(item for item in page.ITEMS if item.number in ("Table 1", "Table 2", "Table 3", "Figure 2"))
@@ -112,6 +116,7 @@ def test_every_table_and_figure_is_there_once_under_its_number():
         "Table 3",
         "Figure 2",
         "Figure 3",
+        "Figure C.1",
         "Figure D.1",
         "Figure E.1",
         "Table F.1",
@@ -221,8 +226,14 @@ def test_table_2_joins_scores_of_readers(paper, monkeypatch):
         [("accuracy", 0.52, 0.05, 0.48, 0.56, 2), ("d_prime", 0.1, 0.2, -0.1, 0.3, 2)],
         columns=["measure", "mean", "sd", "low", "high", "readers"],
     )
-    scores = SimpleNamespace(
-        summary=summary, readers=[0, 1], images=range(20), model="gan", metrics={"accuracy": {"mean": 0.52}}
+    scores = ReaderScores(
+        readers=pd.DataFrame({"reader": ["a", "b"], "answers": [20, 20]}),
+        images=pd.DataFrame({"image": range(20)}),
+        summary=summary,
+        pooled=Interval(value=0.52, low=0.4, high=0.6),
+        kappa=0.0,
+        left_out={},
+        model="gan",
     )
     monkeypatch.setattr("g2m_eval.reader_study.score.score_study", lambda *_, **__: scores)
     with_readers = replace(paper, reader_study=Path("readers"))
@@ -254,3 +265,61 @@ def test_folder_with_something_else_is_refused_before_any_work(paper, tmp_path):
     untouchable = replace(page.ITEMS[0], build=lambda *_: pytest.fail("work began"))
     with pytest.raises(ValueError, match="holds other files"):
         page.write_paper(paper, out=tmp_path / "thesis", items=[untouchable])
+
+
+def item_of(number):
+    return next(item for item in page.ITEMS if item.number == number)
+
+
+def test_figure_c1_shows_sections_then_generators_and_the_measured_shift(paper):
+    built = item_of("Figure C.1").build(paper, item_of("Figure C.1"))
+    labels = [axes.get_ylabel() for axes in built.figures[0].figure.axes if axes.get_ylabel()]
+    assert labels == [
+        "s\ntraining",
+        "s\ntest",
+        "StyleGAN-G\ngenerated",
+        "sd (w = 1)\ngenerated",
+        "sd (w = 3)\ngenerated",
+    ]
+    assert "g2m eval report" in built.text
+    write_report(
+        paper.study.report,
+        title="t",
+        metrics={"models": {"gan": {"stain": {"position": {"value": 0.83, "low": 0.7, "high": 0.9}}}}},
+        provenance={"id": "r", "parents": {"generated/gan": "gan!"}},
+    )
+    assert "StyleGAN-G at 0.83 (0.70 to 0.90)." in item_of("Figure C.1").build(paper, item_of("Figure C.1")).text
+
+
+def test_figure_e1_puts_the_published_indices_beside_ours(paper):
+    obs = pd.DataFrame(
+        {
+            "sample": ["s", "s", "t", "t"],
+            "split": "test",
+            "cluster_samplewise": ["CX", "BAT"] * 2,
+            "cluster_joint": ["CX", "BAT"] * 2,
+            "cluster_expression": ["1", "2"] * 2,
+        },
+        index=NAMES,
+    )
+    layout = np.arange(8, dtype=np.float32).reshape(4, 2)
+    adata = AnnData(layout, obs=obs, obsm={"X_umap": layout, "X_umap_expression": layout[::-1]})
+    metrics = {
+        "spots": 4,
+        "wanted": 2,
+        "ari_joint_vs_samplewise": 0.9,
+        "ari_joint_vs_sample": 0.01,
+        "ari_expression_vs_sample": 0.7,
+        "ari_region_vs_sample": 0.02,
+    }
+    evaluation = SpaceEvaluation(
+        adata=adata, metrics=metrics, order=("CX", "BAT"), clusters=pd.DataFrame(), warnings=()
+    )
+    vars(paper)["space"] = SimpleNamespace(evaluation=evaluation, images=None)
+    built = item_of("Figure E.1").build(paper, item_of("Figure E.1"))
+    table = built.tables[0].table
+    assert table["published"].dropna().tolist() == [0.79, 0.005, 0.588]
+    assert table["ours"].tolist() == [0.9, 0.01, 0.7, 0.02]
+    assert built.figures[0].number == "Figure E.1"
+    assert "agree with it by 0.020" in built.text
+    assert "too few patches" in item_of("Figure D.1").build(paper, item_of("Figure D.1")).text

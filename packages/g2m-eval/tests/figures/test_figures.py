@@ -19,6 +19,7 @@ from g2m_eval.figures import (
     figure_training,
     save_figure,
 )
+from g2m_eval.figures.patches import figure_rows
 
 RANDOM = np.random.default_rng(0)
 
@@ -116,6 +117,19 @@ def test_sections_place_spots_on_the_slide():
     assert centres == [[30.0, 5.0], [10.0, 20.0]]
     with pytest.raises(InputError, match="2 spots and 1 labels"):
         figure_sections({"s1": SectionOverlay(image=section.image, xy=section.xy, labels=["CX"], diameter_px=6.0)})
+
+
+def test_rows_show_their_own_patches_of_any_size_and_number():
+    small = RANDOM.integers(0, 256, (2, 8, 8, 3), dtype=np.uint8)
+    real = patches(3)
+    figure = figure_rows({"slide 1": real, "generated, gan": small})
+    shown = [axes.get_images()[0].get_array() for axes in figure.axes]
+    assert len(shown) == 5
+    assert (np.asarray(shown[1]) == real[1]).all()
+    assert (np.asarray(shown[4]) == small[1]).all()
+    assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == ["slide 1", "generated, gan"]
+    with pytest.raises(InputError, match="some in every row"):
+        figure_rows({"slide 1": real, "none": small[:0]})
 
 
 def test_every_figure_is_drawn_without_leaving_a_trace(tmp_path):

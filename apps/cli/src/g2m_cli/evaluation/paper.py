@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from g2m_cli.console import say, track
+from g2m_cli.evaluation.paper_colours import colours
 from g2m_cli.evaluation.paper_items import Built, PaperItem, PaperStudy, enrichment, generated, readers
 from g2m_cli.evaluation.paper_quality import quality
 from g2m_cli.evaluation.paper_space import agreement, embeddings, mixing
@@ -24,6 +25,7 @@ ITEMS: tuple[PaperItem, ...] = (
     PaperItem(number="Table 3", title="Enriched cellular components, sample 4", build=enrichment),
     PaperItem(number="Figure 2", title="Patches generated from expression prompts", build=generated),
     PaperItem(number="Figure 3", title="The embedding space and its clusters on the tissue", build=embeddings),
+    PaperItem(number="Figure C.1", title="Slides differ in hue and stain, and generated patches", build=colours),
     PaperItem(number="Figure D.1", title="Real and generated patches by what a network makes of them", build=mixing),
     PaperItem(number="Figure E.1", title="Joint clusters of embeddings and of raw expression", build=agreement),
     PaperItem(number="Table F.1", title="Enriched cellular components, sample 2", build=enrichment),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from g2m_cli.evaluation.paper_items import Built, PaperItem, PaperStudy, records_of, table_of
@@ -70,15 +71,19 @@ def scores_of(paper: PaperStudy) -> dict[str, dict[str, Any]]:
     -------
     By model's name, its entry of ``models``; where model, embeddings or images have changed since, there is none.
     """
-    study = paper.study
-    for folder, file in ((study.root / "images", "images.json"), (study.report, "metrics.json")):
-        scored = (read_provenance(folder) or {}).get("parents", {})
-        current = [name for name in paper.models if any(_is_current(study, name, *pair) for pair in scored.items())]
-        models = json.loads((folder / file).read_text())["models"] if current else {}
-        found = {name: models[name] for name in current if "distances" in models.get(name, {})}
+    for folder, file in ((paper.study.root / "images", "images.json"), (paper.study.report, "metrics.json")):
+        found = current_entries(paper, folder, file, "distances")
         if found:
             return found
     return {}
+
+
+def current_entries(paper: PaperStudy, folder: Path, file: str, key: str) -> dict[str, dict[str, Any]]:
+    """Read the entries ``models.<name>`` that have a ``key`` and are of the models and images as they are now."""
+    scored = (read_provenance(folder) or {}).get("parents", {})
+    current = [name for name in paper.models if any(_is_current(paper.study, name, *pair) for pair in scored.items())]
+    models = json.loads((folder / file).read_text())["models"] if current else {}
+    return {name: models[name] for name in current if key in models.get(name, {})}
 
 
 def _is_current(study: Study, name: str, parent: str, number: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
 import numpy as np
@@ -71,6 +71,47 @@ def figure_generated(
                 first.set_title("real", fontsize=8.5, color=REAL, loc="center", fontweight="bold")
         if patch_um is not None:
             _scale_bar(figure, figure.axes[-noises - 1], patch_um)
+    return figure
+
+
+def figure_rows(rows: Mapping[str, UInt8[np.ndarray, "_ _ _ 3"]], *, patch_um: float | None = None) -> Figure:
+    """Patches side by side, a row for each section or generator (paper, Figure C.1).
+
+    Parameters
+    ----------
+    rows
+        By label, of a line or two, the patches to show; rows may differ in their number and size of patches. Labels
+        that begin with "generated" stand apart in colour.
+    patch_um
+        Width of a patch, for a scale bar.
+
+    Raises
+    ------
+    InputError
+        There is no row, or one without a patch.
+    """
+    if not rows or not all(len(patches) for patches in rows.values()):
+        raise InputError(f"a figure of patches needs some in every row, got {[len(p) for p in rows.values()]}")
+    across = max(len(patches) for patches in rows.values())
+    with drawing():
+        cell = 0.92
+        figure = styled(1.5 + cell * across, cell * len(rows) + 0.16)
+        figure.set_layout_engine("none")
+        width, height = figure.get_size_inches()
+        grid = GridSpec(
+            len(rows), across, figure=figure, wspace=0.05, hspace=0.05,
+            left=1.4 / width, right=1 - 0.08 / width, top=1 - 0.08 / height, bottom=0.08 / height,
+        )  # fmt: skip
+        for row, (label, patches) in enumerate(rows.items()):
+            colour = GENERATED if label.startswith("generated") else REAL
+            for column, patch in enumerate(patches):
+                axes = figure.add_subplot(grid[row, column])
+                bare(axes)
+                axes.imshow(patch, interpolation="nearest")
+                if column == 0:
+                    axes.set_ylabel(_wrap(label), rotation=0, ha="right", va="center", labelpad=6, color=colour)
+        if patch_um is not None:
+            _scale_bar(figure, figure.axes[0], patch_um)
     return figure
 
 
