@@ -277,9 +277,9 @@ def test_figure_c1_shows_sections_then_generators_and_the_measured_shift(paper):
     assert labels == [
         "s\ntraining",
         "s\ntest",
-        "StyleGAN-G\ngenerated",
-        "sd (w = 1)\ngenerated",
-        "sd (w = 3)\ngenerated",
+        "generated,\nStyleGAN-G",
+        "generated,\nsd (w = 1)",
+        "generated,\nsd (w = 3)",
     ]
     assert "g2m eval report" in built.text
     write_report(
