@@ -24,6 +24,7 @@ def distances(count, frechet=9.0, reference=TEST_SPOTS, **changes):
         "frechet": {"value": frechet, "low": frechet - 1, "high": frechet + 1},
         "kernel": {"value": 0.0127, "low": 0.01, "high": 0.02},
         "kernel_sd": 0.0015,
+        "kernel_subset_size": 10,
         **dict.fromkeys(("precision", "recall", "density", "coverage"), number),
     }
 
@@ -76,6 +77,12 @@ def test_whatever_differs_makes_another_column(changed):
     columns = [name for name in table if "Fréchet" in name]
     assert len(columns) == 3
     assert all((table[name] == "–").any() for name in columns)
+
+
+def test_subsets_that_are_the_whole_sets_have_no_standard_deviation():
+    whole = distances(80, 5.0) | {"kernel_subset_size": 80, "kernel_sd": 0.0}
+    table = compare_generators({"GAN": entry() | {"distances": [whole]}})
+    assert table.loc[0, "A: kernel distance (SD)"] == "0.0127 (whole sets)"
 
 
 def test_only_inceptions_distance_is_called_fid():

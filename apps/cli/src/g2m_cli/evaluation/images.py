@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -246,16 +246,20 @@ class Comparison:
     opened: OpenedExtractor
     resolution: int
     settings: RunSettings[EvaluationSettings]
+    seen: dict[int, tuple[NDArray[np.float32], str]] = field(default_factory=dict)
 
     def features(self, patches: Any) -> tuple[NDArray[np.float32], str]:
-        """Give features, and the digest of the patches."""
+        """Give features, and the digest of the patches, which are read once for it."""
         from g2m_eval.extractors.features import FeatureCache, content_digest, stream_features
 
+        if id(patches) in self.seen:
+            return self.seen[id(patches)]
         digest = content_digest(patches)
         cache = FeatureCache(self.study.root / "cache" / "features")
         found = stream_features(
             patches, self.opened.extractor, resolution=self.resolution, cache=cache, digest=digest, track=track
         )
+        self.seen[id(patches)] = found, digest
         return found, digest
 
     def compare(

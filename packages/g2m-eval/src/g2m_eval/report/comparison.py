@@ -121,7 +121,7 @@ def comparison_section(models: Mapping[str, Mapping[str, Any]]) -> ReportSection
         "Table 1. Distances of generated patches to real ones; lower is closer. Each column is one protocol, and only "
         f"numbers of one column may be compared. {legend} {resizes} A dash: not measured under that protocol. In "
         "brackets: 95 % interval over spots of the Fréchet distance, standard deviation over subsets of the kernel "
-        "distance. Seconds: drawing alone, on the device that provenance.json of the images names."
+        "distance, where sets are larger than a subset. Seconds: drawing alone, on the device that provenance.json of the images names."
     )
     tables = [ReportTable(table=compare_generators(models), caption=caption, name="table1")]
     for group in groups:
@@ -181,7 +181,13 @@ def _interval(numbers: Mapping[str, Any] | None, name: str) -> str:
 
 
 def _kernel(numbers: Mapping[str, Any] | None) -> str:
-    return _ABSENT if numbers is None else f"{numbers['kernel']['value']:.4f} ({numbers['kernel_sd']:.4f})"
+    if numbers is None:
+        return _ABSENT
+    protocol = numbers["protocol"]
+    # subsets as large as both sets are all the same one, and say nothing about how subsets differ
+    whole = numbers["kernel_subset_size"] >= max(protocol["n_generated"], protocol["n_reference"])
+    value = f"{numbers['kernel']['value']:.4f}"
+    return f"{value} (whole sets)" if whole else f"{value} ({numbers['kernel_sd']:.4f})"
 
 
 def follows(factor: Mapping[str, Any]) -> bool:
