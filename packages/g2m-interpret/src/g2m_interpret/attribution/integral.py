@@ -52,7 +52,7 @@ def integrate_gradients(
     The path is cut into pieces, and captum integrates each by Gauss-Legendre. Completeness holds on every piece by
     itself (its attributions sum to the function's change over it), so each piece tells its own error. The worst are
     halved until the *absolute* errors of all pieces together are within the tolerance: a bound that does not hope for
-    errors to cancel. On a smooth network the first pieces suffice; a kink (ReLU) is closed in on, halving its error each
+    errors to cancel. On a smooth network the first pieces suffice; a kink (ReLU) is closed in on, its error halved each
     time, where equal steps would have to be that small everywhere.
 
     Parameters
