@@ -200,9 +200,12 @@ def test_svg_needs_no_font_and_does_not_grow_with_the_number_of_spots(tmp_path):
 def test_a_wide_table_scrolls_in_its_box_below_its_caption(tmp_path):
     table = ReportTable(table=pd.DataFrame({"k": ["x"]}), caption="All of it", name="table1", number="Table 1")
     page = written(tmp_path / "report", sections=[ReportSection(title="s", tables=[table])])
+    assert (tmp_path / "report/table1.csv").read_text() == "k\nx\n"
     box = page[page.index('<figure class="table">') :]
     assert box.index("<b>Table 1.</b> All of it <code>table1.csv</code>") < box.index('<div class="scroll"')
-    assert (tmp_path / "report/table1.csv").read_text() == "k\nx\n"
+    many = ReportTable(table=pd.DataFrame([range(12)]), caption="c")
+    page = written(tmp_path / "report", sections=[ReportSection(title="s", tables=[many])])
+    assert '<div class="scroll wide"' in page  # set smaller on paper
 
 
 def test_provenance_is_a_file_beside_the_page(tmp_path):
