@@ -95,6 +95,7 @@ def test_only_inceptions_distance_is_called_fid():
 def test_region_accuracy_and_factors_stand_with_the_images_they_were_measured_on():
     models = {"GAN": entry(80, at_common_spots=entry(20, region_accuracy=0.5)), "tissue": entry(20)}
     first, second, third, _ = (protocol_table(group).set_index("generator") for group in group_by_protocol(models))
+    assert first.index.tolist() == ["GAN", "tissue", "real training patches"]
     assert first["region accuracy"].to_dict() == {"GAN": 0.5, "tissue": 0.6, "real training patches": 0.95}
     assert third["region accuracy"].to_dict() == {"GAN": 0.6, "real training patches": 0.95}
     assert first["factors followed"].to_dict() == {

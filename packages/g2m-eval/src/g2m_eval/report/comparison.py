@@ -62,7 +62,11 @@ def group_by_protocol(models: Mapping[str, Mapping[str, Any]]) -> list[ProtocolR
         shown, key=lambda p: (-len(set(shown[p]) - {REAL}), -p.n_generated, p.reference != TEST_SPOTS, p.took_part)
     )
     return [
-        ProtocolRows(letter=letter, protocol=protocol, rows=shown[protocol])
+        ProtocolRows(
+            letter=letter,
+            protocol=protocol,
+            rows={label: shown[protocol][label] for label in [*models, REAL] if label in shown[protocol]},
+        )
         for letter, protocol in zip(_letters(), order, strict=False)
     ]
 
@@ -121,7 +125,8 @@ def comparison_section(models: Mapping[str, Mapping[str, Any]]) -> ReportSection
         "Table 1. Distances of generated patches to real ones; lower is closer. Each column is one protocol, and only "
         f"numbers of one column may be compared. {legend} {resizes} A dash: not measured under that protocol. In "
         "brackets: 95 % interval over spots of the Fréchet distance, standard deviation over subsets of the kernel "
-        "distance, where sets are larger than a subset. Seconds: drawing alone, on the device that provenance.json of the images names."
+        "distance, where sets are larger than a subset. Seconds: drawing alone, on the device that provenance.json of "
+        "the images names."
     )
     tables = [ReportTable(table=compare_generators(models), caption=caption, name="table1")]
     for group in groups:
