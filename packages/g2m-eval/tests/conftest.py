@@ -12,6 +12,7 @@ with install_import_hook("g2m_eval", "beartype.beartype"):
         "fidelity.evaluate",
         "memorisation",
         "stain",
+        "report.fidelity",
         "report.space",
         "distances.compare",
         "extractors.features",

@@ -66,10 +66,21 @@ class EvaluationSettings:
     train_patches: int = 12_000  # real training patches that network sees, drawn evenly
     permutations: int = 9999  # behind each p value
     kernel_subsets: int = 100  # of the kernel distance
+    bootstrap: int = 1000  # resamples of spots behind each interval of fidelity, memorisation and stain
+    memorisation_patches: int = 12_000  # training patches among which the nearest is looked for, drawn evenly
+    memorisation_queries: int = 1000  # generated, held-out and test patches whose nearest is looked for
     space: SpaceSettings = field(default_factory=SpaceSettings)
 
     def __post_init__(self) -> None:
-        for name in ("extractor_steps", "train_patches", "permutations", "kernel_subsets"):
+        for name in (
+            "extractor_steps",
+            "train_patches",
+            "permutations",
+            "kernel_subsets",
+            "bootstrap",
+            "memorisation_patches",
+            "memorisation_queries",
+        ):
             if getattr(self, name) < 1:
                 raise InputError(f"{name}: expected a positive number, found {getattr(self, name)}")
 
@@ -77,9 +88,10 @@ class EvaluationSettings:
 PRESETS: Mapping[str, EvaluationSettings] = MappingProxyType(
     {
         # The paper's metric is FID with Inception on 36,528 images; offline, the same distance on a network of our own.
-        "paper": EvaluationSettings(extractor_steps=2000, train_patches=50_000),
-        "paper-code": EvaluationSettings(extractor_steps=2000, train_patches=50_000),
-        "base": EvaluationSettings(extractor_steps=2000, train_patches=50_000),
+        # Copies are looked for among all pairs of a slide.
+        "paper": EvaluationSettings(extractor_steps=2000, train_patches=50_000, memorisation_patches=400_000),
+        "paper-code": EvaluationSettings(extractor_steps=2000, train_patches=50_000, memorisation_patches=400_000),
+        "base": EvaluationSettings(extractor_steps=2000, train_patches=50_000, memorisation_patches=400_000),
         # Under a minute on two CPU cores.
         "tiny": EvaluationSettings(space=SpaceSettings(images=1000)),
     }

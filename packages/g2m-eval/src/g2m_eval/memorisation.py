@@ -156,10 +156,10 @@ def measure_yardstick(
         Arrays that belong together differ in length, or all training patches lie within two widths of one another.
     """
     section = np.unique(samples, return_inverse=True)[1].astype(np.float64)
-    if not len(features) == len(train) == len(xy) == len(section):
+    if not len(features) == train.shape[0] == len(xy) == len(section):
         raise InputError(
             f"memorisation needs features, a place and a section for each training patch, got {len(features)}, "
-            f"{len(xy)} and {len(section)} for {len(train)}"
+            f"{len(xy)} and {len(section)} for {train.shape[0]}"
         )
     mean, scale = features.mean(axis=0), features.std(axis=0)
     scale = np.where(scale > 1e-8, scale, 1.0).astype(np.float32)
@@ -167,7 +167,7 @@ def measure_yardstick(
     places = np.column_stack([section, xy])
     reach = np.broadcast_to(APART * np.asarray(width, dtype=np.float64), len(xy))
     generator = np.random.default_rng(seed)
-    rows = np.sort(generator.choice(len(train), min(queries, len(train)), replace=False))
+    rows = np.sort(generator.choice(len(features), min(queries, len(features)), replace=False))
     own = _take(train, rows)
     views = _features_of_views(own, extractor, resolution, mean, scale)
     held_out = _nearest(views, standard, np.column_stack([places, reach])[rows], places)
@@ -306,7 +306,7 @@ def _near(places: Float[np.ndarray, "n 4"], train: Float[np.ndarray, "m 3"]) -> 
     near = places[:, None, 0] == train[None, :, 0]
     for axis in (1, 2):
         near &= np.abs(places[:, None, axis] - train[None, :, axis]) < places[:, None, 3]
-    return near
+    return np.asarray(near)
 
 
 def _features_of_views(

@@ -55,7 +55,7 @@ def measure_colour(patches: UInt8[np.ndarray, "n height width 3"]) -> ColourProf
     y, x = (((np.arange(_PIXELS) + 0.5) * side / _PIXELS).astype(int) for side in (height, width))
     pixels = patches[:, y[:, None], x[None, :]].reshape(len(patches), -1, 3)
     tissue = -np.log((pixels[..., 1].astype(np.float64) + 1) / _WHITE) >= _TISSUE_DENSITY
-    lab = rgb2lab(pixels)  # type: ignore[no-untyped-call]
+    lab = rgb2lab(pixels)
     density = np.stack(stain_densities(pixels[:, None]), axis=-1)[:, 0]
     weight = tissue[..., None] / np.where(tissue.any(axis=1), tissue.sum(axis=1), np.nan)[:, None, None]
     return ColourProfile(

@@ -50,7 +50,9 @@ def study(draw_patch):
     learned = express(train)
     reference = measure_reference(
         extractor=Coarse(), classifier=Coarse(), patch_um=55.0, resolution=32,
-        train=np.stack([draw(s, 500 + i) for i, s in enumerate(zip(*train, strict=True))]),
+        train_features=Coarse().features(
+            np.stack([draw(s, 500 + i) for i, s in enumerate(zip(*train, strict=True))])
+        ),
         train_expression=lambda some: learned[some], train_blocks=blocks,
         real=np.stack([draw(s, i) for i, s in enumerate(rows)]),
         again=np.stack([draw(s, i, shift=5.0) for i, s in enumerate(rows)]),

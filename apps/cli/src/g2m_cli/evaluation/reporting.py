@@ -19,6 +19,7 @@ from g2m_cli.evaluation.scoring import (
     score_generator,
     train_judge,
 )
+from g2m_cli.evaluation.yardsticks import Yardsticks
 from g2m_cli.generation import open_images, read_generated
 from g2m_cli.metrics_log import read_metrics
 from g2m_cli.models import file_name, label_of, runs_behind, with_companions
@@ -75,7 +76,11 @@ def write_study_report(
     resolution = min(int(open_images(study.generated(name)).shape[1]) for name in models)
     judge = train_judge(study.dataset, resolution, settings.model, seed=settings.seed)
     keep_extractor(judge.extractor, study)
-    scores = {name: score_generator(study, name, spots, judge, settings.model, seed=settings.seed) for name in models}
+    yardsticks = Yardsticks(study.dataset, spots, judge, settings.model, seed=settings.seed)
+    scores = {
+        name: score_generator(study, name, spots, judge, yardsticks, settings.model, seed=settings.seed)
+        for name in models
+    }
     common = score_at_common_spots(study, scores, spots, judge, settings.model, seed=settings.seed)
     for name, entry in common.items():
         scores[name].metrics["at_common_spots"] = entry

@@ -17,6 +17,7 @@ from g2m_cli.study import Study
 if TYPE_CHECKING:
     import pandas as pd
 
+    from g2m_cli.evaluation.yardsticks import ConditionScores, Yardsticks
     from g2m_data import PairedDataset
     from g2m_eval import EvaluationSettings, GeneratorEvaluation, SmallExtractor
 
@@ -166,6 +167,7 @@ class GeneratorScores:
     """A generator's evaluation, and one image for each of the spots that it was made on."""
 
     evaluation: GeneratorEvaluation
+    conditions: ConditionScores
     spots: TestSpots
     generated: NDArray[np.uint8]
     metrics: dict[str, Any]
@@ -173,7 +175,14 @@ class GeneratorScores:
 
 
 def score_generator(
-    study: Study, name: str, spots: TestSpots, judge: Judge, settings: EvaluationSettings, *, seed: int
+    study: Study,
+    name: str,
+    spots: TestSpots,
+    judge: Judge,
+    yardsticks: Yardsticks,
+    settings: EvaluationSettings,
+    *,
+    seed: int,
 ) -> GeneratorScores:
     """Score the images of ``generated/<name>`` and ``generated/<name>-shuffled`` against the real test patches.
 
@@ -182,10 +191,9 @@ def score_generator(
     from g2m_eval import evaluate_generator
 
     generated, index, record = read_generated(study.generated(name))
-    shuffled, _, _ = read_generated(study.generated(f"{name}-shuffled"))
-    rows, first, owner = np.unique(
-        spots.find(index["spot"], study.generated(name)), return_index=True, return_inverse=True
-    )
+    shuffled, shuffled_index, _ = read_generated(study.generated(f"{name}-shuffled"))
+    spot = spots.find(index["spot"], study.generated(name))
+    rows, first, owner = np.unique(spot, return_index=True, return_inverse=True)
     drawn = spots.only(rows)
     evaluation = evaluate_generator(
         extractor=judge.extractor,
@@ -203,12 +211,17 @@ def score_generator(
         kernel_subsets=settings.kernel_subsets,
         seed=seed,
     )
+    floor = spots.find(shuffled_index["spot"], study.generated(f"{name}-shuffled"))
+    conditions = yardsticks.score(generated, shuffled, spot, floor)
     timing = record.get("timing", {})  # of images drawn by an older version it is not known
     return GeneratorScores(
         evaluation=evaluation,
+        conditions=conditions,
         spots=drawn,
         generated=generated[first],
-        metrics=evaluation.metrics | {"seconds_per_1000_images": timing.get("seconds_per_1000_images")},
+        metrics=evaluation.metrics
+        | conditions.metrics
+        | {"seconds_per_1000_images": timing.get("seconds_per_1000_images")},
     )
 
 

@@ -179,12 +179,9 @@ def _find_spots(
     for name in np.unique(section[owner]):
         images, spots = np.flatnonzero(section[owner] == name), np.flatnonzero(section == name)
         asked, keys = features[images] / fitted.scale, reference.real.features[spots] / fitted.scale
-        found = retrieval_at_k(
-            asked - asked.mean(axis=0),
-            keys - keys.mean(axis=0),
-            np.searchsorted(spots, owner[images]),
-            min(_TOP, len(spots)),
-        )
+        own = np.searchsorted(spots, owner[images])
+        centred = keys - keys[own].mean(axis=0)  # of the spots that have images, as the images' own centre is
+        found = retrieval_at_k(asked - asked.mean(axis=0), centred, own, min(_TOP, len(spots)))
         hits[images], chance[images] = found.hits, found.chance
     return hits, float(chance.mean())
 

@@ -10,8 +10,7 @@ from jaxtyping import Float, Int, UInt8
 
 from g2m_eval.errors import InputError
 from g2m_eval.evaluate import RegionClassifier
-from g2m_eval.extractors.base import Extractor, Patches
-from g2m_eval.extractors.features import stream_features
+from g2m_eval.extractors.base import Extractor
 from g2m_eval.fidelity.nuclei import Segmenter, measure_nuclei
 from g2m_eval.fidelity.regressor import Expression, ExpressionRegressor, fit_regressor
 from g2m_eval.resize import resize_patches
@@ -69,7 +68,7 @@ class FidelityReference:
 def measure_reference(
     *,
     extractor: Extractor,
-    train: Patches,
+    train_features: Float[np.ndarray, "n_train dim"],
     train_expression: Expression,
     train_blocks: Int[np.ndarray, " n_train"],
     real: UInt8[np.ndarray, "n height width 3"],
@@ -85,8 +84,9 @@ def measure_reference(
     ----------
     extractor
         A network that took no part in training a generator.
-    train, train_expression, train_blocks
-        Real training pairs, and the block of the slide in which each lies (`g2m_eval.blocks.spatial_blocks`).
+    train_features, train_expression, train_blocks
+        Of real training pairs: the extractor's features at ``resolution``, expression, and the block of the slide in
+        which each lies (`g2m_eval.blocks.spatial_blocks`).
     real
         Patch of every test spot.
     again
@@ -108,9 +108,9 @@ def measure_reference(
     if len(real) != len(again):
         raise InputError(f"fidelity needs a second look for each real patch, got {len(again)} for {len(real)}")
     mpp = patch_um / resolution
-    features = stream_features(train, extractor, resolution=resolution)
-    regressor = fit_regressor(features, train_expression, train_blocks)
-    first, second = (_look(patches, extractor, resolution, mpp, classifier, segment) for patches in (real, again))
+    regressor = fit_regressor(train_features, train_expression, train_blocks)
+    first = _look(real, extractor, resolution, mpp, classifier, segment)
+    second = _look(again, extractor, resolution, mpp, None, segment)  # regions of real patches are those of the first
     return FidelityReference(
         extractor=extractor,
         resolution=resolution,
