@@ -61,6 +61,17 @@ def test_a_section_of_another_batch_is_let_in_by_its_own_spots():
     assert not extended.is_familiar(shifted + 6.0).any()
 
 
+def test_one_gene_far_beyond_its_range_is_noticed_though_distances_hardly_change():
+    training = np.log1p(np.random.default_rng(0).poisson(3.0, (800, 400))).astype(np.float32)
+    familiarity = Familiarity.fit(training, components=3)
+    driven = training.copy()
+    driven[:, 7] = np.log1p(3.0 * 25)
+    for before, after in zip(familiarity.distances(training), familiarity.distances(driven), strict=True):
+        assert after.mean() < 1.25 * before.mean()
+    assert familiarity.is_familiar(training).mean() > 0.9
+    assert not familiarity.is_familiar(driven).any()
+
+
 def test_too_few_training_profiles_are_refused(spots):
     with pytest.raises(InputError, match="too few"):
         Familiarity.fit(spots[0][:20])

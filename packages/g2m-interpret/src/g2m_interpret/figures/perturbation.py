@@ -97,7 +97,7 @@ def figure_doses(responses: Sequence[tuple[str, str, DoseResponse]]) -> Figure:
             axes.set_xticks(dose[[0, len(dose) // 2, -1]], [f"{dose[i]:g}" for i in (0, len(dose) // 2, -1)])
             axes.minorticks_off()
             axes.grid(axis="y")
-            axes.set_title(name)
+            axes.set_title(name.replace("_", " "))
             axes.set_ylabel(statistic.replace("_", " "), fontsize=8)
             axes.text(
                 0.03, 0.97,

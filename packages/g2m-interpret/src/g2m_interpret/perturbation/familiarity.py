@@ -10,6 +10,9 @@ from sklearn.decomposition import PCA
 
 from g2m_interpret.errors import InputError
 
+SLACK_COUNTS = 2.0
+"""Normalised counts by which a rare gene may leave its range by chance."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Familiarity:
@@ -23,6 +26,9 @@ class Familiarity:
         Squared Mahalanobis distance along the components that training profiles not used for the fit rarely exceed.
     off_limit
         The same of the distance from the plane of the components.
+    lowest, highest
+        log1p expression of each gene over all profiles seen. Distances drown a single gene in the noise of thousands,
+        so none may have less than half the lowest counts or more than twice the highest, but for `SLACK_COUNTS`.
     """
 
     center: Float[np.ndarray, " gene"]
@@ -30,6 +36,8 @@ class Familiarity:
     variance: Float[np.ndarray, " component"]
     within_limit: float
     off_limit: float
+    lowest: Float[np.ndarray, " gene"]
+    highest: Float[np.ndarray, " gene"]
 
     @classmethod
     def fit(
@@ -67,6 +75,8 @@ class Familiarity:
             variance=np.asarray(pca.explained_variance_, dtype=np.float64),
             within_limit=0.0,
             off_limit=0.0,
+            lowest=expression.min(axis=0),
+            highest=expression.max(axis=0),
         )
         return found.extended(expression[held], quantile=quantile)
 
@@ -81,6 +91,8 @@ class Familiarity:
             self,
             within_limit=max(self.within_limit, float(np.quantile(within, quantile))),
             off_limit=max(self.off_limit, float(np.quantile(off, quantile))),
+            lowest=np.minimum(self.lowest, expression.min(axis=0)),
+            highest=np.maximum(self.highest, expression.max(axis=0)),
         )
 
     def distances(
@@ -94,6 +106,9 @@ class Familiarity:
         return within, off
 
     def is_familiar(self, expression: Float[np.ndarray, "n gene"]) -> Bool[np.ndarray, " n"]:
-        """Whether both distances are within what training profiles show."""
+        """Whether both distances and every gene are within what the profiles seen show."""
         within, off = self.distances(expression)
-        return (within <= self.within_limit) & (off <= self.off_limit)
+        least = np.log1p(np.maximum(np.expm1(self.lowest) / 2 - SLACK_COUNTS, 0))
+        most = np.log1p(np.expm1(self.highest) * 2 + SLACK_COUNTS)
+        in_range = ((expression >= least) & (expression <= most)).all(axis=1)
+        return np.asarray((within <= self.within_limit) & (off <= self.off_limit) & in_range)
