@@ -135,23 +135,26 @@ def score(folder: str, extractor: str) -> None:
 
 def _stand_in(study) -> None:  # type: ignore[no-untyped-def]
     """Let `open_dataset` give the splits that were written."""
+    import numpy as np
+
     import g2m_data
 
     class Split:
         patch_px = 128
 
         def __init__(self, name: str) -> None:
-            import numpy as np
             import pandas as pd
 
-            self._patches = np.load(study.dataset / f"{name}.npy", mmap_mode="r")
-            self.obs = pd.DataFrame(index=[f"{name}:{number}" for number in range(len(self._patches))])
+            self._file = study.dataset / f"{name}.npy"
+            count = len(np.load(self._file, mmap_mode="r"))
+            self.obs = pd.DataFrame(index=[f"{name}:{number}" for number in range(count)])
 
         def __len__(self) -> int:
-            return len(self._patches)
+            return len(self.obs)
 
         def patches(self, rows):  # type: ignore[no-untyped-def]
-            return self._patches[rows]
+            # mapped anew each time: pages of a file that stay mapped would count as this process's memory
+            return np.load(self._file, mmap_mode="r")[rows]
 
         def truth(self) -> None:
             return None
