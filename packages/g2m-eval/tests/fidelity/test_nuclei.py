@@ -44,6 +44,8 @@ def test_patches_do_not_see_each_other(draw_patch):
 def test_holes_and_glass_are_no_nuclei(draw_patch):
     assert measure_nuclei(draw_patch(holes=[(20, 20, 9)], size=64)[None], 55 / 64)["count"][0] == 0
     assert measure_nuclei(np.full((1, 64, 64, 3), 255, np.uint8), 55 / 64)["count"][0] == 0
+    assert measure_nuclei(np.full((1, 64, 64, 3), [30, 15, 60], np.uint8), 55 / 64)["count"][0] == 1  # all dark
+    assert len(measure_nuclei(np.zeros((0, 64, 64, 3), np.uint8), 55 / 64)) == 0
 
 
 def test_another_segmentation_can_be_given():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from scipy import ndimage
 from skimage.segmentation import watershed
 
@@ -82,15 +82,20 @@ def segment_nuclei(
     haematoxylin, _ = stain_densities(patches)
     sigma = _SMOOTH_UM / mpp
     mask = ndimage.gaussian_filter(haematoxylin, (0, sigma, sigma), mode="nearest", truncate=3.0) > threshold
-    apart = 1e6  # between patches, which are planes of one volume
-    blank = np.zeros((1, *mask.shape[1:]), dtype=bool)
-    depth = ndimage.distance_transform_edt(np.concatenate([mask, blank]), sampling=(apart, mpp, mpp))[:-1]
+    depth = np.stack([_depth(plane, mpp) for plane in mask]) if len(mask) else np.zeros(mask.shape)
     depth = ndimage.gaussian_filter(depth, (0, sigma, sigma), mode="nearest", truncate=3.0)
     reach = max(1, round(_APART_UM / mpp))
     peak = (ndimage.maximum_filter(depth, size=(1, 2 * reach + 1, 2 * reach + 1), mode="nearest") == depth) & mask
     seeds, _ = ndimage.label(peak, structure=np.stack([_NOTHING, _SQUARE, _NOTHING]))
     labels = watershed(-depth, seeds, connectivity=_PLANE, mask=mask)  # type: ignore[no-untyped-call]
     return np.asarray(labels, dtype=np.int64)
+
+
+def _depth(mask: Bool[np.ndarray, "height width"], mpp: float) -> Float[np.ndarray, "height width"]:
+    """Distance to the nearest pixel outside, um; even where there is none."""
+    if mask.all():
+        return np.ones(mask.shape)
+    return np.asarray(ndimage.distance_transform_edt(mask, sampling=mpp))
 
 
 def _measure(labels: Int[np.ndarray, "height width"], mpp: float) -> tuple[float, float]:
