@@ -78,6 +78,7 @@ def distances_of(count, *, inception=False, value=12.5):
         "frechet": {"value": value, "low": value - 1, "high": value + 1},
         "kernel": {"value": 0.14, "low": 0.1, "high": 0.2},
         "kernel_sd": 0.01,
+        "kernel_subset_size": 100,
         **shares,
     }
 

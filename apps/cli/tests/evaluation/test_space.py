@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from g2m_cli.evaluation import space, space_images
+from g2m_cli.evaluation.scoring import Judge
 from g2m_cli.main import app
 from g2m_cli.study import Study
 
@@ -150,7 +151,8 @@ def test_generators_with_too_few_images_are_left_out_of_the_mixing(study, monkey
     )
     write_images(study, "gan", 20, noises=2)
     write_images(study, "tissue-w1", 10)
-    judge = SimpleNamespace(extractor=MeanColour(), patches=np.zeros((30, 8, 8, 3), np.uint8))
+    train = SimpleNamespace(patches=lambda rows: np.zeros((len(rows), 8, 8, 3), np.uint8))
+    judge = Judge(extractor=MeanColour(), dataset=train, rows=np.arange(30), regions=None)
     spots = space.load_test_spots(Path("anything"))
     found = space_images.image_space(study, spots, judge, ["gan", "tissue-w1"], space_settings(), seed=0)
     assert list(found.metrics["independent"]["models"]) == ["gan"]

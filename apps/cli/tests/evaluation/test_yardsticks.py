@@ -61,14 +61,13 @@ class MeanColour:
 
 
 @pytest.fixture
-def study(monkeypatch, tmp_path):
+def study():
     train, test = Dataset("train", 0), Dataset("test", 1)
-    monkeypatch.setattr("g2m_data.open_dataset", lambda folder, split=None: train)
     rows = np.arange(len(test))
     spots = TestSpots(dataset=test, obs=test.obs, patches=test.patches(rows), truth=None)
-    judge = Judge(extractor=MeanColour(), patches=train.patches(rows), regions=None)
+    judge = Judge(extractor=MeanColour(), dataset=train, rows=rows, regions=None)
     settings = EvaluationSettings(bootstrap=50, memorisation_queries=40)
-    return Yardsticks(tmp_path, spots, judge, settings, seed=0), spots
+    return Yardsticks(spots, judge, settings, seed=0), spots
 
 
 def test_second_looks_share_three_quarters_and_never_leave_the_slide():

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from g2m_cli.errors import InputError
-from g2m_cli.files import write_json
+from g2m_cli.evaluation.scoring import open_judge
 from g2m_cli.models import family_of
-from g2m_cli.provenance import fingerprint, read_provenance
-from g2m_cli.study import Study, dataset_id
+from g2m_cli.provenance import read_provenance
+from g2m_cli.study import Study
 
 if TYPE_CHECKING:
     from torch import nn
@@ -76,7 +76,8 @@ def open_extractor(
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if spec == OWN:
-        return OpenedExtractor(extractor=own_extractor(study, resolution, settings, seed=seed).to(device), resize="")
+        judge = open_judge(study, resolution, settings, seed=seed)
+        return OpenedExtractor(extractor=judge.extractor.to(device), resize="")
     if spec == INCEPTION:
         from g2m_eval.extractors.inception import InceptionExtractor
 
@@ -89,31 +90,6 @@ def open_extractor(
             revision=inception.revision,
         )
     return open_backbone_extractor(spec, device)
-
-
-def own_extractor(study: Study, resolution: int, settings: EvaluationSettings, *, seed: int) -> Any:
-    """Give the metrics' own network, trained as a report trains it, or as it was kept when it was last trained so."""
-    from g2m_cli.evaluation.reporting import keep_extractor
-    from g2m_cli.evaluation.scoring import train_judge
-    from g2m_eval import SmallExtractor
-
-    asked = {
-        "dataset": dataset_id(study.dataset),
-        "resolution": resolution,
-        "extractor_steps": settings.extractor_steps,
-        "train_patches": settings.train_patches,
-        "seed": seed,
-    }
-    note = study.root / "cache" / "extractors" / f"{fingerprint(asked)}.json"
-    try:
-        return SmallExtractor.load(study.run("extractors") / json.loads(note.read_text())["name"].replace(" ", "-"))
-    except (OSError, ValueError, KeyError):  # never trained so, or one of the two was deleted since
-        pass
-    extractor = train_judge(study.dataset, resolution, settings, seed=seed).extractor
-    keep_extractor(extractor, study)
-    note.parent.mkdir(parents=True, exist_ok=True)
-    write_json(note, {**asked, "name": extractor.name})
-    return extractor
 
 
 def open_backbone_extractor(spec: str, device: Any) -> OpenedExtractor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,15 @@ import numpy as np
 
 from g2m_cli.evaluation.common_spots import score_at_common_spots
 from g2m_cli.evaluation.scoring import (
+    GeneratorScores,
     TestSpots,
     describe_dataset,
     load_test_spots,
+    open_judge,
     score_encoders,
     score_generator,
-    train_judge,
 )
+from g2m_cli.evaluation.space import space_of_study
 from g2m_cli.evaluation.yardsticks import Yardsticks
 from g2m_cli.generation import open_images, read_generated
 from g2m_cli.metrics_log import read_metrics
@@ -28,7 +31,7 @@ from g2m_cli.settings import RunSettings, learned
 from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
 
 if TYPE_CHECKING:
-    from g2m_eval import EvaluationSettings, ReportFigure, ReportSection, SmallExtractor
+    from g2m_eval import EvaluationSettings, ReportFigure, ReportSection
 
 
 def write_study_report(
@@ -61,7 +64,6 @@ def write_study_report(
     from g2m_data import open_dataset
     from g2m_eval import (
         comparison_section,
-        generator_sections,
         generator_tile,
         generator_tiles,
         generator_warnings,
@@ -74,9 +76,8 @@ def write_study_report(
     spots = load_test_spots(study.dataset)
     encoders = score_encoders(study.run("encoders") / "model", spots)
     resolution = min(int(open_images(study.generated(name)).shape[1]) for name in models)
-    judge = train_judge(study.dataset, resolution, settings.model, seed=settings.seed)
-    keep_extractor(judge.extractor, study)
-    yardsticks = Yardsticks(study.dataset, spots, judge, settings.model, seed=settings.seed)
+    judge = open_judge(study, resolution, settings.model, seed=settings.seed)
+    yardsticks = Yardsticks(spots, judge, settings.model, seed=settings.seed)
     scores = {
         name: score_generator(study, name, spots, judge, yardsticks, settings.model, seed=settings.seed)
         for name in models
@@ -84,12 +85,14 @@ def write_study_report(
     common = score_at_common_spots(study, scores, spots, judge, settings.model, seed=settings.seed)
     for name, entry in common.items():
         scores[name].metrics["at_common_spots"] = entry
+    space = space_of_study(study, spots, judge, models, settings.model.space, seed=settings.seed)
     record = report_record(study, models, settings)
     metrics: dict[str, Any] = {
         "id": record["id"],
         "dataset": describe_dataset(dataset),
         "encoders": encoders,
         "models": {name: score.metrics for name, score in scores.items()},
+        "clusters": space.metrics,
         "seconds": dict(seconds),
         "peak_rss_gib": round(peak_gib(), 3),
         "seed": settings.seed,
@@ -102,21 +105,14 @@ def write_study_report(
     sections = [
         comparison_section(labelled),
         what_was_drawn(study, models, spots),
-        *(
-            section
-            for name, score in scores.items()
-            for section in generator_sections(
-                file_name(name),
-                score.evaluation,
-                label=label_of(name),
-                test=score.spots.patches,
-                generated=score.generated,
-                regions=score.spots.regions,
-                seed=settings.seed,
-            )
-        ),
+        *(chapter for name, score in scores.items() for chapter in chapters_of(name, score, seed=settings.seed)),
+        *space.sections,
         how_it_was_trained(study, models, encoders),
     ]
+    genes = {
+        f"{file_name(name)}-genes.csv": partial(score.conditions.fidelity.genes.to_csv, index=False)
+        for name, score in scores.items()
+    }
     write_report(
         target,
         title=f"Genes to morphology: {dataset.manifest['study']}",
@@ -127,18 +123,34 @@ def write_study_report(
         warnings=[
             *study_warnings([judge.extractor.name], training_pairs=training_pairs),
             *(warning for label, entry in labelled.items() for warning in generator_warnings(label, entry)),
+            *space.warnings,
         ],
         provenance=record,
+        files={**genes, "space.h5ad": space.evaluation.adata.write_h5ad},
     )
     return target / "report.html"
 
 
-def keep_extractor(extractor: SmallExtractor, study: Study) -> None:
-    """Save the metrics' network under its name, which tells its weights: what is there already is the same."""
-    folder = study.root / "runs" / "extractors" / extractor.name.replace(" ", "-")
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        extractor.save(folder)
+def chapters_of(name: str, score: GeneratorScores, *, seed: int) -> list[ReportSection]:
+    """Give one generator's chapters: how its patches look as a set, then spot by spot, then what it took over."""
+    from g2m_eval import generator_sections
+    from g2m_eval.report.fidelity import fidelity_section, memorisation_section, stain_section
+
+    file, label = file_name(name), label_of(name)
+    return [
+        *generator_sections(
+            file,
+            score.evaluation,
+            label=label,
+            test=score.spots.patches,
+            generated=score.generated,
+            regions=score.spots.regions,
+            seed=seed,
+        ),
+        fidelity_section(file, score.conditions.fidelity, label=label),
+        memorisation_section(file, score.conditions.memorisation, label=label),
+        stain_section(file, score.conditions.stain, label=label),
+    ]
 
 
 def report_record(study: Study, models: Sequence[str], settings: RunSettings[EvaluationSettings]) -> dict[str, Any]:

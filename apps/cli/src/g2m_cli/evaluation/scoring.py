@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +13,10 @@ from numpy.typing import NDArray
 
 from g2m_cli.console import say, track
 from g2m_cli.errors import InputError
+from g2m_cli.files import write_json
 from g2m_cli.generation import read_generated
-from g2m_cli.study import Study
+from g2m_cli.provenance import fingerprint
+from g2m_cli.study import Study, dataset_id
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,22 +130,31 @@ def score_encoders(model_folder: Path, spots: TestSpots) -> dict[str, float]:
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """What every generator of a report is scored by: one network, trained on one draw of real training patches."""
+    """What every generator of a study is scored by: one network, trained on one draw of real training patches."""
 
     extractor: SmallExtractor
-    patches: NDArray[np.uint8]
-    """Of training sections."""
+    dataset: PairedDataset
+    """The training sections."""
+    rows: NDArray[np.int64]
+    """Which of their pairs were drawn."""
     regions: NDArray[np.object_] | None
     """Region of each, None where it is mixed; on a phantom."""
 
+    @cached_property
+    def patches(self) -> NDArray[np.uint8]:
+        """Those that were drawn; read when the first asks for them."""
+        return self.dataset.patches(self.rows)
 
-def train_judge(dataset_folder: Path, resolution: int, settings: EvaluationSettings, *, seed: int) -> Judge:
-    """Train the metrics' own network, on real training patches alone.
+
+def open_judge(study: Study, resolution: int, settings: EvaluationSettings, *, seed: int) -> Judge:
+    """Train the metrics' own network, on real training patches alone, or open it as it was kept when last trained so.
+
+    Every command that judges patches of a study comes here, so that all of them speak of the same network.
 
     Parameters
     ----------
-    dataset_folder
-        The paired dataset.
+    study
+        Whose training sections; keeps the network below ``runs/extractors``.
     resolution
         Pixels along the side of what the network sees: the smallest generated images'.
     settings
@@ -150,16 +163,31 @@ def train_judge(dataset_folder: Path, resolution: int, settings: EvaluationSetti
         Of the draw and of the network.
     """
     from g2m_data import open_dataset
-    from g2m_eval import train_extractor
+    from g2m_eval import InputError as Unreadable
+    from g2m_eval import SmallExtractor, train_extractor
 
-    train = open_dataset(dataset_folder, split="train")
+    train = open_dataset(study.dataset, split="train")
     rows, regions = training_patches(train, settings.train_patches, seed)
-    patches = train.patches(rows)
-    extractor = train_extractor(
-        patches, regions, resolution=resolution, seed=seed, steps=settings.extractor_steps, track=track
-    )
+    asked = {
+        "dataset": dataset_id(study.dataset),
+        "resolution": resolution,
+        "extractor_steps": settings.extractor_steps,
+        "train_patches": settings.train_patches,
+        "seed": seed,
+    }
+    note = study.run("extractors") / f"{fingerprint(asked)}.json"
+    try:
+        extractor = SmallExtractor.load(study.run("extractors") / json.loads(note.read_text())["folder"])
+    except (OSError, KeyError, ValueError, Unreadable):  # never trained so, or one of the two was deleted since
+        extractor = train_extractor(
+            train.patches(rows), regions, resolution=resolution, seed=seed, steps=settings.extractor_steps, track=track
+        )
+        folder = study.run("extractors") / extractor.name.replace(" ", "-")
+        if not folder.exists():  # the name tells the weights: what is there already is the same
+            extractor.save(folder)
+        write_json(note, {**asked, "folder": folder.name})
     say(f"metrics use {extractor.name}")
-    return Judge(extractor=extractor, patches=patches, regions=regions)
+    return Judge(extractor=extractor, dataset=train, rows=rows, regions=regions)
 
 
 @dataclass(frozen=True, kw_only=True)

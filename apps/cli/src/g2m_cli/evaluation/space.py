@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from g2m_cli.console import say, track
 from g2m_cli.embeddings import read_embeddings, rows_of
 from g2m_cli.errors import InputError
-from g2m_cli.evaluation.scoring import Judge, TestSpots, load_test_spots, train_judge, training_patches
+from g2m_cli.evaluation.scoring import Judge, TestSpots, load_test_spots, open_judge
 from g2m_cli.evaluation.space_images import draw, image_space
 from g2m_cli.generation import open_images
 from g2m_cli.models import drawn_models, label_of
@@ -162,29 +162,11 @@ def models_at_hand(study: Study) -> list[str]:
 
 
 def judge_of(study: Study, models: Sequence[str], settings: RunSettings[EvaluationSettings]) -> Judge | None:
-    """Give the network that a report of this study kept, or train and keep one; None without models to judge.
-
-    Of several at the resolution of the smallest generated images, the newest is taken; its name stands beside every
-    number.
-    """
-    from g2m_cli.evaluation.reporting import keep_extractor
-    from g2m_data import open_dataset
-    from g2m_eval import SmallExtractor
-
+    """Give the metrics' network at the size of the smallest generated images; None without models to judge."""
     if not models:
         return None
     resolution = min(int(open_images(study.generated(name)).shape[1]) for name in models)
-    folders = (study.root / "runs" / "extractors").glob("*/extractor.json")
-    for path in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True):
-        extractor = SmallExtractor.load(path.parent)
-        if extractor.resolution == resolution:
-            say(f"metrics use {extractor.name}, of {path.parent}")
-            train = open_dataset(study.dataset, split="train")
-            rows, regions = training_patches(train, settings.model.space.images, settings.seed)
-            return Judge(extractor=extractor, patches=train.patches(rows), regions=regions)
-    judge = train_judge(study.dataset, resolution, settings.model, seed=settings.seed)
-    keep_extractor(judge.extractor, study)
-    return judge
+    return open_judge(study, resolution, settings.model, seed=settings.seed)
 
 
 def expression_of(parts: Sequence[tuple[PairedDataset, NDArray[np.int64]]], shown: AnnData) -> AnnData:

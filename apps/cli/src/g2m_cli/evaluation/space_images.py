@@ -35,7 +35,7 @@ def image_space(
     size = min(int(open_images(study.generated(name)).shape[1]) for name in models)
     patches = {
         "test": spots.dataset.patches(draw(len(spots), settings.images, seed)),
-        "train": judge.patches[draw(len(judge.patches), settings.images, seed)],
+        "train": judge.dataset.patches(judge.rows[draw(len(judge.rows), settings.images, seed)]),
         **{name: some_generated(study, name, settings.images, seed) for name in models},
     }
     few = [kind for kind, images in patches.items() if len(images) <= NEIGHBOURS]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,8 +56,6 @@ class Yardsticks:
 
     Parameters
     ----------
-    dataset_folder
-        The paired dataset.
     spots
         All test spots.
     judge
@@ -69,16 +66,8 @@ class Yardsticks:
         Of draws.
     """
 
-    def __init__(
-        self, dataset_folder: Path, spots: TestSpots, judge: Judge, settings: EvaluationSettings, *, seed: int
-    ) -> None:
-        self.dataset_folder, self.spots, self.judge, self.settings, self.seed = (
-            dataset_folder,
-            spots,
-            judge,
-            settings,
-            seed,
-        )
+    def __init__(self, spots: TestSpots, judge: Judge, settings: EvaluationSettings, *, seed: int) -> None:
+        self.spots, self.judge, self.settings, self.seed = spots, judge, settings, seed
         self._known: dict[int, Yardstick] = {}
 
     def at(self, resolution: int) -> Yardstick:
@@ -129,7 +118,6 @@ class Yardsticks:
 
     def _measure(self, resolution: int) -> Yardstick:
         from g2m_cli.evaluation.scoring import training_patches
-        from g2m_data import open_dataset
         from g2m_eval import resize_patches
         from g2m_eval.blocks import spatial_blocks
         from g2m_eval.extractors.features import stream_features
@@ -137,9 +125,7 @@ class Yardsticks:
         from g2m_eval.memorisation import measure_yardstick
         from g2m_eval.stain import measure_colour
 
-        train = open_dataset(self.dataset_folder, split="train")
-        rows, _ = training_patches(train, self.settings.train_patches, self.seed)
-        extractor = self.judge.extractor
+        train, rows, extractor = self.judge.dataset, self.judge.rows, self.judge.extractor
         features = stream_features(self.judge.patches, extractor, resolution=resolution, track=track)
         places, sections = train.corners[:, ::-1].astype(np.float64), train.obs["sample"].to_numpy().astype(str)
         reference = measure_reference(
