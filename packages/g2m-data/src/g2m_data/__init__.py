@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from g2m_data.build import build_dataset
     from g2m_data.dataset import DatasetDescription, PairedDataset, open_dataset
     from g2m_data.errors import InputError
+    from g2m_data.export import export_sample
     from g2m_data.manifest import Manifest, View, read_manifest
     from g2m_data.provenance import study_id
     from g2m_data.simulate import simulate_study
@@ -18,6 +19,7 @@ __all__ = [
     "PairedDataset",
     "View",
     "build_dataset",
+    "export_sample",
     "open_dataset",
     "read_manifest",
     "simulate_study",
@@ -31,6 +33,7 @@ _HOME = {
     "PairedDataset": "dataset",
     "View": "manifest",
     "build_dataset": "build",
+    "export_sample": "export",
     "open_dataset": "dataset",
     "read_manifest": "manifest",
     "simulate_study": "simulate",
