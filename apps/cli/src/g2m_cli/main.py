@@ -7,7 +7,7 @@ import sys
 
 import typer
 
-from g2m_cli.commands import data, demo, diffusion, doctor, encoders, evaluate, gan, run
+from g2m_cli.commands import data, demo, diffusion, doctor, encoders, evaluate, gan, interpret, run
 from g2m_cli.console import say
 from g2m_cli.errors import is_user_error
 
@@ -23,6 +23,7 @@ app.add_typer(encoders.app, name="encoders")
 app.add_typer(gan.app, name="gan")
 app.add_typer(diffusion.app, name="diffusion")
 app.add_typer(evaluate.app, name="eval")
+app.add_typer(interpret.app, name="interpret")
 app.command(name="doctor")(doctor.doctor)
 app.command(name="run")(run.run)
 app.command(name="demo")(demo.demo)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGES = (
-    "g2m-data", "g2m-encoders", "g2m-gan", "g2m-diffusion", "g2m-eval", "g2m-cli",
+    "g2m-data", "g2m-encoders", "g2m-gan", "g2m-diffusion", "g2m-eval", "g2m-interpret", "g2m-cli",
     "torch", "diffusers", "numpy", "anndata",
 )  # fmt: skip
 FILE = "provenance.json"
