@@ -12,25 +12,20 @@ from numpy.typing import NDArray
 
 from g2m_cli.console import say, track
 from g2m_cli.errors import InputError
+from g2m_cli.interpretation.attribution_page import SAMPLE, genes_section, joined, pairs_section
 from g2m_cli.interpretation.clusters import REGION, SAMPLEWISE, labels_of, space_folder
-from g2m_cli.interpretation.page import slug
+from g2m_cli.interpretation.truth import driver_metrics, driver_scores
 from g2m_cli.provenance import provenance
 from g2m_cli.settings import RunSettings
 from g2m_cli.study import Study, dataset_id, folder_id
 
 if TYPE_CHECKING:
-    import pandas as pd
     from anndata import AnnData
 
     from g2m_data import PairedDataset
-    from g2m_eval import ReportFigure, ReportSection
     from g2m_interpret import AttributionSettings, InterpretationSettings
 
-SAMPLE = "sample"
-"""obs of attributions.h5ad: the section whose spots were compared, or how many sections together."""
 FILE = "attributions.h5ad"
-_REFERENCES = 5  # panels of a figure
-_NAMED = 8  # genes named in the table of pairs
 
 Pairs = list[tuple[str, str]]
 
@@ -107,13 +102,13 @@ def write_attribution(
     found = attribute(study, spots, labels, own, samplewise=clusters == SAMPLEWISE, pairs=pairs, seed=settings.seed)
     groups = list(dict.fromkeys(found.obs[SAMPLE]))
     top = {group: top_genes(found[found.obs[SAMPLE] == group], top=own.top_genes) for group in groups}
-    scores = _scores(study, found) if clusters == REGION else None
+    scores = driver_scores(study.dataset, found) if clusters == REGION else None
     worst = float(found.obs["completeness_error"].max())
     metrics: dict[str, Any] = {
         "completeness_error": worst,
         "pairs": found.n_obs,
         "clusters": {name: int((labels == name).sum()) for name in sorted({*labels} - {""})},
-        **({} if scores is None else _driver_metrics(scores)),
+        **({} if scores is None else driver_metrics(scores)),
     }
     warnings = _warnings(worst, own)
     for sentence in warnings:
@@ -129,12 +124,12 @@ def write_attribution(
         f"{found.n_vars:,} genes",
         metrics={"attribution": metrics},
         sections=[
-            _pairs_section(found, top, scores, own),
-            *(_genes_section(group, top[group], own) for group in groups),
+            pairs_section(found, top, scores, own),
+            *(genes_section(group, top[group], own) for group in groups),
         ],
         warnings=warnings,
         provenance=provenance("attribution", {"attribution": asdict(own), **asked}, parents),
-        files={FILE: found.write_h5ad, "genes.csv": lambda path: _joined(top).to_csv(path, index=False)},
+        files={FILE: found.write_h5ad, "genes.csv": lambda path: joined(top).to_csv(path, index=False)},
     )
     return target / "report.html", found
 
@@ -221,18 +216,6 @@ def _wanted(groups: dict[str, NDArray[np.str_]], pairs: Pairs | None) -> dict[st
     return wanted
 
 
-def _scores(study: Study, found: AnnData) -> pd.DataFrame | None:
-    from g2m_cli.interpretation.truth import driver_scores
-
-    return driver_scores(study.dataset, found)
-
-
-def _driver_metrics(scores: pd.DataFrame) -> dict[str, Any]:
-    from g2m_cli.interpretation.truth import driver_metrics
-
-    return driver_metrics(scores)
-
-
 def _warnings(worst: float, settings: AttributionSettings) -> list[str]:
     if worst <= settings.tolerance:
         return []
@@ -240,76 +223,3 @@ def _warnings(worst: float, settings: AttributionSettings) -> list[str]:
         f"The completeness error of a pair is {worst:.1e}, above {settings.tolerance:.0e}: raise "
         "attribution.max_evaluations."
     ]
-
-
-def _joined(top: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.concat([table.assign(sample=group) for group, table in top.items()], ignore_index=True)
-
-
-def _pairs_section(
-    found: AnnData, top: dict[str, pd.DataFrame], scores: pd.DataFrame | None, settings: AttributionSettings
-) -> ReportSection:
-    from g2m_eval import ReportSection, ReportTable
-
-    table = found.obs.reset_index(drop=True)[
-        [SAMPLE, "query", "reference", "distance_change", "completeness_error", "evaluations"]
-    ]
-    genes = _joined(top)
-    named = genes[genes["rank"] <= _NAMED].groupby([SAMPLE, "query", "reference"], observed=True)["gene"].agg(", ".join)
-    table = table.join(named.rename("top_genes"), on=[SAMPLE, "query", "reference"])
-    caption = (
-        "distance_change: squared distance of the query's mean expression, embedded, from the reference "
-        f"({settings.reference}), less that of the reference's own. completeness_error: what the attributions of all "
-        "genes miss of it, as a share; evaluations: gradients along the path."
-    )
-    if scores is not None:
-        table = table.assign(
-            driver_auroc=scores["auroc"].to_numpy(), difference_auroc=scores["difference_auroc"].to_numpy()
-        )
-        caption += (
-            " driver_auroc: how well the score tells genes whose true mean is at least 1.5 times higher in the query "
-            "from genes whose true means are within 1.1 fold; difference_auroc: the same by the plain difference of "
-            "mean log1p expression."
-        )
-    return ReportSection(
-        title="Every pair",
-        text="Integrated gradients, from the reference cluster's mean expression to the query's, say how much each "
-        "gene contributes to the distance between their embeddings. That is what the encoder reads, not cause.",
-        tables=[ReportTable(table=table, caption=caption, name="pairs")],
-    )
-
-
-def _genes_section(group: str, top: pd.DataFrame, settings: AttributionSettings) -> ReportSection:
-    from g2m_eval import ReportSection
-
-    score = (
-        "|integrated gradient| of genes that the query expresses more"
-        if settings.score == "upregulated"
-        else "integrated gradient, signed"
-    )
-    return ReportSection(
-        title=f"Top genes, {group}",
-        text=f"Score: {score}. genes.csv has the first {top['rank'].max()} of every pair.",
-        figures=[figure for query in dict.fromkeys(top["query"]) for figure in _figures(group, query, top)],
-    )
-
-
-def _figures(group: str, query: str, top: pd.DataFrame) -> list[ReportFigure]:
-    from g2m_eval import ReportFigure
-    from g2m_interpret import figure_top_genes
-
-    references = list(dict.fromkeys(top.loc[top["query"] == query, "reference"]))
-    figures = []
-    for start in range(0, len(references), _REFERENCES):
-        shown = top[top["reference"].isin(references[start : start + _REFERENCES])]
-        part = f"-{start // _REFERENCES + 1}" if len(references) > _REFERENCES else ""
-        figures.append(
-            ReportFigure(
-                name=f"genes-{slug(group)}-{slug(query)}{part}",
-                figure=figure_top_genes(shown, query),
-                caption=f"The genes of highest score that tell {query} from each other cluster; {group}.",
-            )
-        )
-    return figures

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from g2m_cli.console import say, track
 from g2m_cli.errors import InputError
-from g2m_cli.interpretation.attribution import FILE, SAMPLE, attribution_folder
-from g2m_cli.interpretation.page import slug
+from g2m_cli.interpretation.attribution import FILE, attribution_folder
+from g2m_cli.interpretation.attribution_page import SAMPLE, slug
 from g2m_cli.interpretation.truth import gene_sets_of, share_within_top, true_set_ranks
 from g2m_cli.provenance import provenance
 from g2m_cli.settings import RunSettings

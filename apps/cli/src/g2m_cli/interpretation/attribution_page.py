@@ -1,0 +1,100 @@
+"""What the page of attributions shows: every pair, and the genes at its top."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from anndata import AnnData
+
+    from g2m_eval import ReportFigure, ReportSection
+    from g2m_interpret import AttributionSettings
+
+SAMPLE = "sample"
+"""obs of attributions.h5ad: the section whose spots were compared, or how many sections together."""
+_REFERENCES = 5  # panels of a figure
+_NAMED = 8  # genes named in the table of pairs
+
+
+def slug(name: str) -> str:
+    """Make a name fit for a file: ``IM&P`` is ``IMandP``."""
+    return re.sub(r"[^A-Za-z0-9_]+", "-", name.replace("&", "and")).strip("-") or "unnamed"
+
+
+def joined(top: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Join the top genes of several sections."""
+    import pandas as pd
+
+    return pd.concat([table.assign(sample=group) for group, table in top.items()], ignore_index=True)
+
+
+def pairs_section(
+    found: AnnData, top: Mapping[str, pd.DataFrame], scores: pd.DataFrame | None, settings: AttributionSettings
+) -> ReportSection:
+    """Table of all pairs: distance, completeness, first genes and, where the truth is known, how well they fare."""
+    from g2m_eval import ReportSection, ReportTable
+
+    table = found.obs.reset_index(drop=True)[
+        [SAMPLE, "query", "reference", "distance_change", "completeness_error", "evaluations"]
+    ]
+    genes = joined(top)
+    named = genes[genes["rank"] <= _NAMED].groupby([SAMPLE, "query", "reference"], observed=True)["gene"].agg(", ".join)
+    table = table.join(named.rename("top_genes"), on=[SAMPLE, "query", "reference"])
+    caption = (
+        "distance_change: squared distance of the query's mean expression, embedded, from the reference "
+        f"({settings.reference}), less that of the reference's own. completeness_error: what the attributions of all "
+        "genes miss of it, as a share; evaluations: gradients along the path."
+    )
+    if scores is not None:
+        table = table.assign(
+            driver_auroc=scores["auroc"].to_numpy(), difference_auroc=scores["difference_auroc"].to_numpy()
+        )
+        caption += (
+            " driver_auroc: how well the score tells genes whose true mean is at least 1.5 times higher in the query "
+            "from genes whose true means are within 1.1 fold; difference_auroc: the same by the plain difference of "
+            "mean log1p expression."
+        )
+    return ReportSection(
+        title="Every pair",
+        text="Integrated gradients, from the reference cluster's mean expression to the query's, say how much each "
+        "gene contributes to the distance between their embeddings. That is what the encoder reads, not cause.",
+        tables=[ReportTable(table=table, caption=caption, name="pairs")],
+    )
+
+
+def genes_section(group: str, top: pd.DataFrame, settings: AttributionSettings) -> ReportSection:
+    """Figures of one section's top genes, one a query."""
+    from g2m_eval import ReportSection
+
+    score = (
+        "|integrated gradient| of genes that the query expresses more"
+        if settings.score == "upregulated"
+        else "integrated gradient, signed"
+    )
+    return ReportSection(
+        title=f"Top genes, {group}",
+        text=f"Score: {score}. genes.csv has the first {top['rank'].max()} of every pair.",
+        figures=[figure for query in dict.fromkeys(top["query"]) for figure in _figures(group, query, top)],
+    )
+
+
+def _figures(group: str, query: str, top: pd.DataFrame) -> list[ReportFigure]:
+    from g2m_eval import ReportFigure
+    from g2m_interpret import figure_top_genes
+
+    references = list(dict.fromkeys(top.loc[top["query"] == query, "reference"]))
+    figures = []
+    for start in range(0, len(references), _REFERENCES):
+        shown = top[top["reference"].isin(references[start : start + _REFERENCES])]
+        part = f"-{start // _REFERENCES + 1}" if len(references) > _REFERENCES else ""
+        figures.append(
+            ReportFigure(
+                name=f"genes-{slug(group)}-{slug(query)}{part}",
+                figure=figure_top_genes(shown, query),
+                caption=f"The genes of highest score that tell {query} from each other cluster; {group}.",
+            )
+        )
+    return figures
