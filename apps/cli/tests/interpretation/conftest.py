@@ -18,7 +18,7 @@ GENES = [f"Gene{number}" for number in range(40)]
 class Sections:
     """A paired dataset whose first ten genes are the cortex's and whose next ten are the fat's."""
 
-    manifest = {"study": "invented"}  # noqa: RUF012
+    manifest = {"study": "invented", "samples": {name: {"patch_um": 16.0} for name in "ABT"}}  # noqa: RUF012
     genes = GENES
 
     def __init__(self, samples, split, *, truth):
@@ -38,6 +38,9 @@ class Sections:
 
     def expression(self, rows):
         return self.values[rows]
+
+    def patches(self, rows):
+        return np.full((len(rows), 16, 16, 3), 220, np.uint8)
 
     def truth(self):
         if not self.known:
