@@ -51,9 +51,11 @@ class Artefacts:
         """Move an artefact that no longer fits to ``superseded/``."""
         if not target.exists():
             return
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        place = self.root / "superseded" / f"{stamp}-{target.name}"
-        place.parent.mkdir(exist_ok=True)
+        folder = self.root / "superseded"
+        folder.mkdir(exist_ok=True)
+        stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{target.name}"
+        names = (stamp, *(f"{stamp}-{number}" for number in range(2, 1000)))  # several within a second
+        place = next(folder / name for name in names if not (folder / name).exists())
         target.rename(place)
         say(f"{target}: inputs or settings have changed; the old one is now {place}")
 

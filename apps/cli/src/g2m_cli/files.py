@@ -22,11 +22,14 @@ def complete_or_absent(target: Path) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If ``target`` exists already: nothing of a user's is overwritten.
+        If ``target`` exists already, since nothing of a user's is overwritten, or lies below a file.
     """
     if target.exists():
         raise InputError(f"{target} exists already; name another --out, or move it away first")
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError(f"{target}: lies below a file; name another --out") from None
     for stale in target.parent.glob(f".{target.name}.partial-*"):
         _remove(stale)
     partial = target.parent / f".{target.name}.partial-{os.getpid()}"

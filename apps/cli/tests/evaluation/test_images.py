@@ -124,12 +124,34 @@ def test_images_of_an_older_model_are_set_aside_and_drawn_again(study):
 
 
 def test_a_folder_of_something_else_is_left_alone(study, tmp_path):
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "notes.txt").write_text("keep")
-    with pytest.raises(InputError, match="holds something else"):
-        images.score_images(study.study, request("gan"), SETTINGS, out=tmp_path / "mine")
-    assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
-    assert study.calls.drawn == []
+    images.score_images(study.study, request("gan"), SETTINGS)
+    (study.study.root / "images" / "notes.txt").write_text("keep")
+    drawn = list(study.calls.drawn)
+    with pytest.raises(InputError, match=r"holds notes\.txt"):
+        images.score_images(study.study, request("tissue-w1"), SETTINGS)
+    with pytest.raises(InputError, match="is a file"):
+        images.score_images(study.study, request("gan"), SETTINGS, out=study.study.dataset / "dataset.json" / "x")
+    assert (study.study.root / "images" / "notes.txt").read_text() == "keep"
+    assert study.calls.drawn == drawn
+
+
+def test_what_is_replaced_is_set_aside_and_a_damaged_folder_is_made_again(study):
+    folder = images.score_images(study.study, request("gan"), SETTINGS)
+    before = (folder / "images.json").read_text()
+    images.score_images(study.study, request("tissue-w1"), SETTINGS)
+    assert [path.read_text() for path in study.study.root.glob("superseded/*-images/images.json")] == [before]
+    (folder / "images.json").unlink()
+    images.score_images(study.study, request("tissue-w1"), SETTINGS)
+    assert (folder / "images.json").is_file()
+
+
+def test_the_yardstick_of_real_patches_stands_beside_every_model(study):
+    folder = images.score_images(study.study, request("gan", "tissue-w1"), SETTINGS)
+    models = json.loads((folder / "images.json").read_text())["models"]
+    for name in ("gan", "tissue-w1"):
+        assert [entry["protocol"]["reference"] for entry in models[name]["distances_real"]] == [
+            "real patches of the test spots"
+        ]
 
 
 def test_many_images_a_spot_are_no_generators_of_a_report(study, capsys):

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
+import spatialdata as sd
 
 from g2m_data.export import export_sample
 from g2m_data.progress import silent
-
-sd = pytest.importorskip("spatialdata")
 
 
 @pytest.mark.parametrize("sample", ["hd", "spots"])

@@ -44,6 +44,7 @@ def written(directory, **changes):
 def test_a_report_is_one_page_that_needs_no_other_file(tmp_path):
     page = written(tmp_path / "report")
     assert sorted(p.name for p in (tmp_path / "report").iterdir()) == [
+        ".report.json",
         "figures",
         "metrics.json",
         "provenance.json",
@@ -110,6 +111,28 @@ def test_an_older_report_is_replaced_and_anything_else_is_not(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is a file"):
         written(tmp_path / "file")
+
+
+def test_a_file_that_a_person_put_beside_a_report_is_not_replaced_with_it(tmp_path):
+    written(tmp_path / "report")
+    (tmp_path / "report" / "figures" / "mine.png").write_text("keep")
+    with pytest.raises(InputError, match=r"holds figures/mine\.png, which no report wrote"):
+        written(tmp_path / "report")
+    assert (tmp_path / "report" / "figures" / "mine.png").read_text() == "keep"
+
+
+def test_a_report_never_replaces_one_of_another_kind(tmp_path):
+    written(tmp_path / "report", provenance={"kind": "space"})
+    written(tmp_path / "report", provenance={"kind": "space"}, title="Again")
+    with pytest.raises(InputError, match=r"of another kind \(space\)"):
+        written(tmp_path / "report", provenance={"kind": "paper"})
+    assert "Again" in (tmp_path / "report/report.html").read_text()
+
+
+def test_a_folder_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file is a file"):
+        written(tmp_path / "file" / "report")
 
 
 def test_a_failure_leaves_nothing_and_keeps_the_older_report(tmp_path):

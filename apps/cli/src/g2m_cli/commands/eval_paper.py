@@ -34,9 +34,9 @@ def paper(
     settings = resolve(PRESETS, preset, overrides=set_ or (), seed=seed)
     from g2m_cli.evaluation.paper import write_paper
     from g2m_cli.evaluation.paper_items import PaperStudy
-    from g2m_cli.models import drawn_models
+    from g2m_cli.evaluation.space import models_at_hand
     from g2m_cli.study import Study
 
-    names = drawn_models(Study(study)) if models is None else models.split(",")
+    names = models_at_hand(Study(study)) if models is None else models.split(",")
     page = write_paper(PaperStudy(Study(study), tuple(names), settings, reader_study), out=out)
     say(f"paper: {page}")

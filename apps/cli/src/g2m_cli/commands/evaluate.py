@@ -16,11 +16,6 @@ from g2m_cli.console import say
 app = typer.Typer(help="Score generated patches, and report.", no_args_is_help=True)
 
 
-@app.callback()
-def group() -> None:
-    """Keep `report` a command of the group although it is the only one."""
-
-
 @app.command()
 def report(
     study: Annotated[Path, typer.Argument(help="Folder of `g2m run` or `g2m demo`.")],

@@ -22,6 +22,6 @@ Set = Annotated[
 ]
 Config = Annotated[Path | None, typer.Option(help="TOML file of settings that replace the preset's.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and stop.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
 Trackers = Annotated[str, typer.Option(help="Where metrics go besides metrics.jsonl: tensorboard, wandb, …, or none.")]
 Precision = Annotated[str, typer.Option(help="Accelerate's mixed precision: no, bf16, fp16.")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 TEST, TRAIN = "test", "train"
 _KIND = "images"
+_OWN = re.compile(r"images\.json|provenance\.json|table1(-[A-Z]+)?\.csv")  # what the folder consists of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +84,10 @@ def check_models(study: Study, names: Sequence[str]) -> tuple[str, ...]:
     possible = models_of(study)
     if not possible:
         raise InputError(f"{study.root / 'runs'}: no generator was trained here; `g2m run` or `g2m gan train` does")
+    families = {family_of(name) for name in possible} - {"gan"}
     for name in names:
-        family, _, strength = name.partition("-w")
-        known = name in possible or (family != "gan" and f"{family}-w" in " ".join(possible) and _is_strength(strength))
-        if not known:
+        family, _, strength = name.rpartition("-w")
+        if name not in possible and not (family in families and _is_strength(strength)):
             raise InputError(f"--models {name}: no such model in {study.root}; there are: {', '.join(possible)}")
     return tuple(dict.fromkeys(names or possible))
 
@@ -112,7 +113,7 @@ def score_images(
     settings
         Of the metrics' own network and of the kernel distance; the seed is that of every draw.
     out
-        Folder; the study's ``images`` by default. An older one there is replaced, an unchanged one kept.
+        Folder; the study's ``images`` by default. An unchanged one is kept, an older one moved to ``superseded/``.
 
     Returns
     -------
@@ -124,13 +125,16 @@ def score_images(
         If a network cannot be had, or ``out`` holds something else.
     """
     target = out or study.root / "images"
+    check_target(target)
     record = images_record(study, request, settings)
     before = read_provenance(target)
-    if target.exists() and (before or {}).get("kind") != _KIND:
-        raise InputError(f"{target}: holds something else than `g2m eval images` writes; name another --out")
-    if before is not None and before["id"] == record["id"]:
+    if before is not None and before["id"] == record["id"] and (target / "images.json").is_file():
         say(f"{target}: unchanged, kept")
         return target
+    from g2m_eval.distances.manifold import DENSITY_NEIGHBOURS
+
+    if request.limit is not None and request.limit * request.seeds <= DENSITY_NEIGHBOURS:
+        raise InputError(f"--limit {request.limit}: distances need more than {DENSITY_NEIGHBOURS} images; ask for more")
     # what cannot be had is told before hours of drawing; the own network needs to know the images' size
     opened = {
         spec: open_extractor(spec, study, 0, settings.model, weights=request.weights, seed=settings.seed)
@@ -139,8 +143,25 @@ def score_images(
     }
     draw_missing(study, request)
     models, networks = compare_models(study, request, settings, opened)
+    Artefacts(study.root).set_aside(target)
     write_images(target, record, models, networks)
     return target
+
+
+def check_target(target: Path) -> None:
+    """Refuse a folder that does not hold what this command writes, before any work.
+
+    Raises
+    ------
+    InputError
+        If it holds anything else, or lies below a file.
+    """
+    above = next(folder for folder in (target, *target.absolute().parents) if folder.exists())
+    if not above.is_dir():
+        raise InputError(f"{above}: is a file; name a folder as --out")
+    foreign = [] if above != target else sorted(e.name for e in target.iterdir() if not _OWN.fullmatch(e.name))
+    if foreign:
+        raise InputError(f"{target}: holds {foreign[0]}, which `g2m eval images` did not write; name another --out")
 
 
 def images_record(study: Study, request: ImagesRequest, settings: RunSettings[EvaluationSettings]) -> dict[str, Any]:
@@ -234,7 +255,9 @@ def compare_models(
                 models[name]["distances"].append(found)
         if set(request.references) == {TEST, TRAIN}:  # what real patches score: the scale of the rest
             found = comparison.compare((references[TRAIN], names[TRAIN]), (references[TEST], names[TEST]), TEST)
-            models[request.models[0]]["distances_real"].append(found)
+            for name in request.models:  # its yardstick stays beside each of them, whichever others are shown
+                protocol = {**found["protocol"], "took_part": took_part(study, name, opened)}
+                models[name]["distances_real"].append({**found, "protocol": protocol})
     return models, networks
 
 
@@ -309,15 +332,13 @@ def timing(folder: Path) -> float | None:
 def write_images(
     target: Path, record: Mapping[str, Any], models: Mapping[str, Any], networks: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Write the folder at once; an older one gives way when the new one is complete."""
+    """Write the folder at once."""
     from g2m_eval.report.comparison import compare_generators, group_by_protocol, protocol_table
     from g2m_eval.report.markup import plain_values
 
     labelled = {label_of(name): entry for name, entry in models.items()}
     groups = group_by_protocol(labelled)
-    fresh = target.with_name(f".{target.name}.new")
-    shutil.rmtree(fresh, ignore_errors=True)
-    with complete_or_absent(fresh) as building:
+    with complete_or_absent(target) as building:
         building.mkdir()
         protocols = {group.letter: group.protocol.to_dict() for group in groups}
         entry = {"id": record["id"], "protocols": protocols, "extractors": networks, "models": models}
@@ -326,12 +347,6 @@ def write_images(
         for group in groups:
             protocol_table(group).to_csv(building / f"table1-{group.letter}.csv", index=False)
         write_json(building / FILE, record)
-    old = target.with_name(f".{target.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if target.exists():
-        target.rename(old)
-    fresh.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def describe_images(folder: Path) -> str:

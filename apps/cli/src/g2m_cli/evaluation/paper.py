@@ -60,7 +60,7 @@ def write_paper(paper: PaperStudy, *, out: Path | None = None, items: Sequence[P
     from g2m_eval.report.page import check_replaceable
 
     target = out or paper.study.root / "paper"
-    check_replaceable(target)
+    check_replaceable(target, "paper")
     record = paper_record(paper, items)
     if folder_id(target) == record["id"]:
         say(f"{target}: unchanged, kept")

@@ -71,18 +71,20 @@ def scores_of(paper: PaperStudy) -> dict[str, dict[str, Any]]:
     -------
     By model's name, its entry of ``models``; where model, embeddings or images have changed since, there is none.
     """
-    for folder, file in ((paper.study.root / "images", "images.json"), (paper.study.report, "metrics.json")):
-        found = current_entries(paper, folder, file, "distances")
-        if found:
-            return found
-    return {}
+    of_report = current_entries(paper, paper.study.report, "metrics.json", "distances")
+    of_images = current_entries(paper, paper.study.root / "images", "images.json", "distances")
+    found = {**of_report, **of_images}
+    return {name: found[name] for name in paper.models if name in found}
 
 
 def current_entries(paper: PaperStudy, folder: Path, file: str, key: str) -> dict[str, dict[str, Any]]:
     """Read the entries ``models.<name>`` that have a ``key`` and are of the models and images as they are now."""
     scored = (read_provenance(folder) or {}).get("parents", {})
     current = [name for name in paper.models if any(_is_current(paper.study, name, *pair) for pair in scored.items())]
-    models = json.loads((folder / file).read_text())["models"] if current else {}
+    try:
+        models = json.loads((folder / file).read_text())["models"] if current else {}
+    except (OSError, ValueError, KeyError):  # its provenance is there, its numbers are not
+        models = {}
     return {name: models[name] for name in current if key in models.get(name, {})}
 
 

@@ -70,8 +70,10 @@ def write_study_report(
         study_warnings,
         write_report,
     )
+    from g2m_eval.report.page import check_replaceable
 
     target = out or study.report
+    check_replaceable(target, "report")
     dataset = open_dataset(study.dataset)
     spots = load_test_spots(study.dataset)
     encoders = score_encoders(study.run("encoders") / "model", spots)

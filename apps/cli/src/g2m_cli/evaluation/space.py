@@ -124,8 +124,10 @@ def write_space(
     The page.
     """
     from g2m_eval import write_report
+    from g2m_eval.report.page import check_replaceable
 
     target = out or study.root / "space"
+    check_replaceable(target, "space")
     spots = load_test_spots(study.dataset)
     judge = judge_of(study, models, settings)
     found = space_of_study(study, spots, judge, models, settings.model.space, seed=settings.seed)
@@ -157,7 +159,7 @@ def models_at_hand(study: Study) -> list[str]:
     try:
         return drawn_models(study)
     except InputError as error:
-        say(f"{error}; the embedding space is shown without generated images")
+        say(f"{error}; what needs generated images is left out")
         return []
 
 

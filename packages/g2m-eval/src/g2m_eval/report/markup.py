@@ -66,10 +66,12 @@ def prepare_sections(sections: Sequence[ReportSection], images: Mapping[str, byt
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Give each plain value of nested mappings as text, under its dotted key."""
+    """Give each plain value of nested mappings, and of lists of them, as text under its dotted key."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, list) and any(isinstance(item, Mapping) for item in value):
+            yield from flatten({str(place): item for place, item in enumerate(value)}, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", _cell(value)
 

@@ -19,6 +19,8 @@ from g2m_eval.figures.style import png_bytes, svg_bytes
 from g2m_eval.report.markup import flatten, plain_values, prepare_sections, render_page
 
 _OWN_FILES = ("report.html", "metrics.json")
+_LISTING = ".report.json"  # what a report consists of, so that nothing else is ever replaced with it
+_OLDER = re.compile(r"report\.html|metrics\.json|table1\.csv|figures/[\w-]+\.png")  # what reports without one hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +102,7 @@ def write_report(
     Parameters
     ----------
     directory
-        Must not exist, be empty, or hold an earlier report.
+        Must not exist, be empty, or hold an earlier report of the same kind and nothing else.
     metrics
         Nested mapping of numbers and text; numpy values become plain ones, NaN and infinity ``null``.
     sections
@@ -118,7 +120,8 @@ def write_report(
         The directory holds something else, or two figures or tables share a name.
     """
     directory = Path(directory)
-    check_replaceable(directory)
+    kind = (provenance or {}).get("kind")
+    check_replaceable(directory, kind)
     figures = [figure for section in sections for figure in section.figures]
     tables = [table for section in sections for table in section.tables if table.name]
     _check_names([figure.name for figure in figures], "figure")
@@ -149,6 +152,8 @@ def write_report(
         (building / "report.html").write_text(page, encoding="utf-8")
         for name, write in (files or {}).items():
             write(building / name)
+        written = sorted(file.relative_to(building).as_posix() for file in building.rglob("*") if not file.is_dir())
+        _write_json(building / _LISTING, {"kind": kind, "files": written})
         building.chmod(0o755)
         _swap_in(building, directory)
     except BaseException:
@@ -161,21 +166,46 @@ def _write_json(path: Path, value: Any) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def check_replaceable(directory: Path) -> None:
+def check_replaceable(directory: Path, kind: str | None = None) -> None:
     """Refuse a folder that a report would not replace, so that long work can ask before it begins.
+
+    Parameters
+    ----------
+    directory
+        Where the report is to be.
+    kind
+        ``kind`` of its provenance; a report of another kind is never replaced.
 
     Raises
     ------
     InputError
-        It is a file, or holds something else than an earlier report.
+        It is a file, lies below one, is a report of another kind, or holds anything that no report wrote.
     """
-    if not directory.exists():
+    above = next(folder for folder in (directory, *directory.absolute().parents) if folder.exists())
+    if not above.is_dir():
+        raise InputError(f"{above} is a file: give a folder for the report")
+    if above != directory:
         return
-    if not directory.is_dir():
-        raise InputError(f"{directory} is a file: give a folder for the report")
-    present = {entry.name for entry in directory.iterdir()}
-    if present and not present.issuperset(_OWN_FILES):
+    present = {file.relative_to(directory).as_posix() for file in directory.rglob("*") if not file.is_dir()}
+    if not present:
+        return
+    if not present.issuperset(_OWN_FILES):
         raise InputError(f"{directory} holds other files than a report: give an empty or a new folder")
+    former_kind, written = _read_listing(directory, present)
+    if kind and former_kind and kind != former_kind:
+        raise InputError(f"{directory} is a report of another kind ({former_kind}): give a folder of its own")
+    foreign = sorted(present - written)
+    if foreign:
+        raise InputError(f"{directory} holds {foreign[0]}, which no report wrote: move it away, or give another folder")
+
+
+def _read_listing(directory: Path, present: set[str]) -> tuple[str | None, set[str]]:
+    """Read the kind of a report and the files that were written with it; of an older one, those it is known to have."""
+    try:
+        listing = json.loads((directory / _LISTING).read_text(encoding="utf-8"))
+        return listing["kind"], {_LISTING, *listing["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None, {_LISTING, *filter(_OLDER.fullmatch, present)}
 
 
 def _check_names(names: Sequence[str], kind: str) -> None:
