@@ -124,8 +124,8 @@ def write_attribution(
         f"{found.n_vars:,} genes",
         metrics={"attribution": metrics},
         sections=[
-            pairs_section(found, top, scores, own),
             *(genes_section(group, top[group], own) for group in groups),
+            pairs_section(found, top, scores, own),
         ],
         warnings=warnings,
         provenance=provenance("attribution", {"attribution": asdict(own), **asked}, parents),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SAMPLE = "sample"
 """obs of attributions.h5ad: the section whose spots were compared, or how many sections together."""
 _REFERENCES = 5  # panels of a figure
-_NAMED = 8  # genes named in the table of pairs
+_NAMED = 3  # genes named in the table of pairs
 
 
 def slug(name: str) -> str:

@@ -97,7 +97,7 @@ def write_perturbation(
         target,
         title=f"{request.label} changed: {spots.manifest['study']}",
         lead=f"{len(request.genes)} genes; {request.model}; "
-        f"{len(rows)} test spots of {where}, {own.seeds} noises each; "
+        f"{len(rows)} test spots of {where} x {own.seeds} seeds; "
         f"counts {'brought back to' if own.renormalise else 'not brought back to'} the library size",
         metrics={"perturbation": {"genes": len(request.genes), "spots": len(rows), "seeds": own.seeds}},
         sections=perturbation_sections(found, request, own),
@@ -105,6 +105,7 @@ def write_perturbation(
         provenance=provenance(
             "perturbation", {"perturbation": asdict(own), **asdict(request), "seed": settings.seed}, parents
         ),
+        files={"changes.csv": lambda path: found.changes.to_csv(path, index=False)},
     )
     return target / "report.html", found.changes
 
@@ -133,7 +134,7 @@ def perturbed_tissue(
     keys = draw_keys([str(name) for name in spots.obs.index[rows]], own.seeds, seed)
     edits = request.edits(doses=own.doses, renormalise=own.renormalise)
     drawn = 1 + len(edits) + (len(edits) if request.folds else 2) * (own.random_sets + 1)
-    say(f"{len(rows)} spots, {own.seeds} noises each: about {drawn * keys.size:,} images to draw with {request.model}")
+    say(f"{len(rows)} spots x {own.seeds} seeds: about {drawn * keys.size:,} images to draw with {request.model}")
     familiarity = _familiarity(study, encoders, spots, rows, seed)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", OutsideTraining)

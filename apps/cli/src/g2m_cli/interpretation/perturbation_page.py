@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from g2m_interpret import DoseResponse, PerturbationSettings
 
 _BARCODE = 9
+_SHOWN = ("edit", "statistic", "before", "after", "change", "low", "high", "change_sd", "beyond_random", "familiar")
 
 
 def perturbation_sections(
@@ -53,11 +54,10 @@ def _changes(found: PerturbedTissue, request: PerturbationRequest, settings: Per
     caption = (
         "Mean of image statistics before and after, of the same spots and noise; low and high: 95 % bootstrap over "
         "spots and noise of the change; change_sd: in standard deviations of the unedited images; familiar: share of "
-        f"edited profiles like those of training and of these sections.{random}"
+        f"edited profiles like those of training and of these sections.{random} changes.csv says more."
     )
-    return ReportSection(
-        title="What changed", tables=[ReportTable(table=found.changes, caption=caption, name="changes")]
-    )
+    shown = [column for column in _SHOWN if column in found.changes]
+    return ReportSection(title="What changed", tables=[ReportTable(table=found.changes[shown], caption=caption)])
 
 
 def _doses(response: DoseResponse, request: PerturbationRequest) -> ReportSection:
