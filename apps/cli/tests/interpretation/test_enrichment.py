@@ -67,3 +67,9 @@ def test_mistakes_are_one_line(with_space, interpret, tmp_path):
     (with_space.root / "interpret" / "attribution" / "attributions.h5ad").write_bytes(b"cut short")
     assert "not a readable .h5ad file" in str(interpret("enrich").exception)
     assert not (with_space.root / "interpret" / "enrichment").exists()
+
+
+def test_a_folder_of_attributions_is_not_replaced_by_enrichment(attributed, interpret):
+    folder = attributed.root / "interpret" / "attribution"
+    assert "report of another kind" in str(interpret("enrich", "--out", folder).exception)
+    assert (folder / "attributions.h5ad").is_file()

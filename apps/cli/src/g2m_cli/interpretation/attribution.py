@@ -95,7 +95,7 @@ def write_attribution(
     from g2m_interpret import top_genes
 
     target = out or attribution_folder(study)
-    check_replaceable(target)
+    check_replaceable(target, "attribution")
     spots = open_dataset(study.dataset, split="test", samples=list(samples) or None)
     labels = labels_of(study, spots, clusters)
     own = settings.model.attribution

@@ -64,7 +64,7 @@ def write_enrichment(
     from g2m_interpret import enrich_pairs, read_gmt, terms_table
 
     target = out or study.root / "interpret" / "enrichment"
-    check_replaceable(target)
+    check_replaceable(target, "enrichment")
     folder = attributions or attribution_folder(study)
     found = read_attributions(folder, study)
     path = gene_sets or gene_sets_of(study.dataset)

@@ -80,7 +80,7 @@ def write_perturbation(
     from g2m_eval.report.page import check_replaceable
 
     target = out or study.root / "interpret" / "perturbations" / request.name
-    check_replaceable(target)
+    check_replaceable(target, "perturbation")
     spots = open_dataset(study.dataset, split="test")
     rows = chosen_spots(study, spots, request, seed=settings.seed)
     found = perturbed_tissue(study, spots, rows, settings, request)
