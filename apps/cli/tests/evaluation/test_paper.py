@@ -16,7 +16,7 @@ from g2m_cli.evaluation import paper as page
 from g2m_cli.evaluation import paper_items, paper_quality
 from g2m_cli.evaluation.paper_items import PaperStudy
 from g2m_cli.settings import resolve
-from g2m_cli.study import Study
+from g2m_cli.study import Study, dataset_id, folder_id
 from g2m_eval import PRESETS, write_report
 from g2m_eval.distances.protocol import TEST_SPOTS, DistanceProtocol
 from g2m_eval.intervals import Interval
@@ -251,13 +251,29 @@ def test_reader_study_that_is_none_is_one_line(paper, tmp_path):
     assert not (paper.study.root / "paper").exists()
 
 
-def test_enrichment_is_the_papers_own_table_and_says_so(paper):
-    item = next(item for item in page.ITEMS if item.number == "Table F.2")
+def test_the_papers_terms_stand_alone_until_ours_are_there(paper):
+    built = item_of("Table F.2").build(paper, item_of("Table F.2"))
+    assert "under Table 3" in built.text
+    assert (len(built.tables[0].table), built.tables[0].number, built.tables[0].name) == (8, "Table F.2", "tableF_2")
+    built = item_of("Table 3").build(paper, item_of("Table 3"))
+    assert "Ours is missing: `g2m interpret attribute" in built.text
+    assert len(built.tables) == 1
+
+
+def test_our_terms_stand_below_while_they_are_of_these_encoders(paper):
+    root, item = paper.study.root / "interpret", item_of("Table 3")
+    parents = {"dataset": dataset_id(paper.study.dataset), "encoders": folder_id(paper.study.run("encoders"))}
+    for name, made_from in (("attribution", parents), ("enrichment", {"attribution": "attribution"})):
+        (root / name).mkdir(parents=True)
+        record = {"id": name, "parents": made_from}
+        (root / name / "provenance.json").write_text(json.dumps(record))
+    term = {"sample": "visium1", "term": "Lipid Droplet", "nes": 1.5, "query": "BAT", "reference": "CX", "p": 0.0}
+    pd.DataFrame([{**term, "leading": 9, "more": 1}]).to_csv(root / "enrichment" / "terms.csv", index=False)
     built = item.build(paper, item)
-    assert "not computed by this version" in built.text
-    assert len(built.tables[0].table) == 8
-    assert built.tables[0].number == "Table F.2"
-    assert built.tables[0].name == "tableF_2"
+    assert built.tables[1].table["term"].tolist() == ["Lipid Droplet"]
+    assert built.metrics["ours"][0]["leading"] == 9
+    (root / "attribution" / "provenance.json").write_text(json.dumps({"id": "attribution", "parents": {}}))
+    assert len(item.build(paper, item).tables) == 1
 
 
 def test_folder_with_something_else_is_refused_before_any_work(paper, tmp_path):

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from g2m_cli.console import say, track
 from g2m_cli.evaluation.paper_colours import colours
-from g2m_cli.evaluation.paper_items import Built, PaperItem, PaperStudy, enrichment, generated, readers
+from g2m_cli.evaluation.paper_items import Built, PaperItem, PaperStudy, generated, readers
 from g2m_cli.evaluation.paper_quality import quality
 from g2m_cli.evaluation.paper_space import agreement, embeddings, mixing
+from g2m_cli.evaluation.paper_terms import enrichment
 from g2m_cli.models import with_companions
 from g2m_cli.provenance import fingerprint, provenance
 from g2m_cli.settings import learned
@@ -32,7 +33,7 @@ ITEMS: tuple[PaperItem, ...] = (
     PaperItem(number="Table F.2", title="Enriched cellular components, sample 3", build=enrichment),
     PaperItem(number="Table F.3", title="Enriched cellular components, sample 5", build=enrichment),
 )
-"""What the page shows, in order. A later stage puts its own builder in the place of `enrichment`."""
+"""What the page shows, in order."""
 
 
 def write_paper(paper: PaperStudy, *, out: Path | None = None, items: Sequence[PaperItem] = ITEMS) -> Path:
@@ -114,6 +115,7 @@ def paper_record(paper: PaperStudy, items: Sequence[PaperItem]) -> dict[str, Any
         "embeddings": embeddings_id(study.embeddings),
         "report": folder_id(study.report),
         "images": folder_id(study.root / "images"),
+        "enrichment": folder_id(study.root / "interpret" / "enrichment"),
         **{
             f"generated/{name}": folder_id(study.generated(name))
             for model in paper.models

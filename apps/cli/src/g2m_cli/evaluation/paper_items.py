@@ -120,23 +120,6 @@ def readers(paper: PaperStudy, item: PaperItem) -> Built:
     )
 
 
-def enrichment(paper: PaperStudy, item: PaperItem) -> Built:
-    """Tables 3 and F.1 to F.3: terms enriched among the genes that set one cluster apart from another."""
-    from g2m_eval.report.published import ENRICHMENT_SAMPLES, published_enrichment
-
-    published = published_enrichment(item.number)
-    caption = (
-        f"Published alone: test sample {ENRICHMENT_SAMPLES[item.number]} of the paper, GO Cellular Component, genes "
-        "ranked by integrated gradients from the reference to the query cluster; p < 0.02 and more than 4 leading "
-        "genes."
-    )
-    text = (
-        "Ours is not computed by this version: attribution and enrichment are a later stage (`g2m interpret`). What "
-        "stands here is the paper's table and nothing else."
-    )
-    return Built(text=text, tables=[table_of(item, published, caption)], metrics={"published": records_of(published)})
-
-
 def generated(paper: PaperStudy, item: PaperItem) -> Built:
     """Figure 2: rows of one prompt, columns of one noise vector, for each generator at the paper's strength."""
     from dataclasses import replace
