@@ -233,3 +233,28 @@ def test_a_network_that_works_at_fewer_pixels_makes_images_of_any_size_comparabl
     ]
     assert protocols[0] == protocols[1]
     assert protocols[0]["resolution"] == 16
+
+
+@pytest.mark.parametrize(
+    ("real", "own", "resize", "of_protocol"),
+    [
+        (64, 32, "area average of 64 px real patches to 32 px", "area averages to 32 px"),
+        (32, 32, "the size real patches have", "area averages to 32 px"),
+        (16, 32, "bilinear interpolation of 16 px real patches to 32 px",
+         "bilinear interpolation of 16 px real patches to 32 px"),
+        (16, 8, "bilinear interpolation of 16 px real patches to 32 px",
+         "bilinear interpolation of 16 px real patches to 32 px, then area averages to 8 px"),
+    ],
+)  # fmt: skip
+def test_resizing_is_told_as_it_was_done(study, real, own, resize, of_protocol):
+    class Sized(ByBrightness):
+        resolution = own
+
+    step = 64 // real
+    smaller = {key: study[key][:, ::step, ::step] for key in ("train", "test")}
+    images = {key: study[key] for key in ("generated", "shuffled", "samples")}
+    found = evaluate_generator(
+        extractor=Sized(), patch_um=55.0, permutations=9, kernel_subsets=2, **smaller, **images
+    ).metrics
+    assert found["resize"] == resize
+    assert {entry["protocol"]["resize"] for entry in found["distances"]} == {of_protocol}

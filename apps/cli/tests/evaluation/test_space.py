@@ -149,14 +149,14 @@ def test_generators_with_too_few_images_are_left_out_of_the_mixing(study, monkey
         "image_encoder_features",
         lambda _, patches: space_images._features("e", MeanColour().features, patches),
     )
-    write_images(study, "gan", 20, noises=2)
+    write_images(study, "gan", 46, noises=2)
     write_images(study, "tissue-w1", 10)
     train = SimpleNamespace(patches=lambda rows: np.zeros((len(rows), 8, 8, 3), np.uint8))
-    judge = Judge(extractor=MeanColour(), dataset=train, rows=np.arange(30), regions=None)
+    judge = Judge(extractor=MeanColour(), dataset=train, rows=np.arange(50), regions=None)
     spots = space.load_test_spots(Path("anything"))
     found = space_images.image_space(study, spots, judge, ["gan", "tissue-w1"], space_settings(), seed=0)
     assert list(found.metrics["independent"]["models"]) == ["gan"]
-    assert found.metrics["independent"]["models"]["gan"]["n"] == 20
+    assert found.metrics["independent"]["models"]["gan"]["n"] == 46
     assert "10 tissue-w1 patches are too few" in capsys.readouterr().err
     only_few = space_images.image_space(study, spots, judge, ["tissue-w1"], space_settings(), seed=0)
     assert only_few is None

@@ -54,7 +54,7 @@ def test_images_that_come_four_to_a_spot_count_as_one_spot():
 
     def width(generated, spots):
         found = compare_sets(generated, reference, protocol(len(generated), 3000, seed=0), generated_spots=spots,
-                             reference_spots=np.arange(3000) + 1000, resamples=300)  # fmt: skip
+                             reference_spots=np.arange(3000) + 1000)  # fmt: skip
         return found.frechet.high - found.frechet.low
 
     alone = width(once, np.arange(200))
@@ -64,11 +64,21 @@ def test_images_that_come_four_to_a_spot_count_as_one_spot():
 
 def test_fewer_images_than_dimensions_give_finite_numbers():
     random = np.random.default_rng(2)
-    found = compare_sets(random.standard_normal((12, 700)), random.standard_normal((9, 700)), protocol(12, 9),
-                         resamples=5)  # fmt: skip
+    found = compare_sets(random.standard_normal((12, 700)), random.standard_normal((9, 700)), protocol(12, 9))
     for name in NUMBERS:
         interval = getattr(found, name)
         assert np.isfinite([interval.value, interval.low, interval.high]).all()
+
+
+def test_of_fewer_than_five_spots_no_number_has_an_interval(sets):
+    """Four spots with 20 images each: what other spots would give cannot be seen from them."""
+    generated, reference = sets
+    found = compare_sets(generated[:80], reference, protocol(80, 80), generated_spots=np.repeat(np.arange(4), 20),
+                         reference_spots=np.arange(80))  # fmt: skip
+    for name in NUMBERS:
+        interval = getattr(found, name)
+        assert np.isfinite(interval.value)
+        assert np.isnan([interval.low, interval.high]).all()
 
 
 def test_a_set_with_itself_is_at_distance_zero(sets):

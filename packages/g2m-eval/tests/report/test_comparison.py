@@ -111,6 +111,7 @@ def test_captions_give_each_protocol_in_full():
     assert "Resize: area averages to 64 px" in caption
     assert "reference r80, seed 0" in section.tables[1].caption
     assert "unbiased covariance" in section.tables[1].caption
+    assert "too narrow where windows overlap" in section.tables[1].caption
 
 
 def test_without_truth_there_are_no_such_columns_and_every_table_is_a_file_too(tmp_path):

@@ -45,7 +45,7 @@ def test_without_generator_figure_d1_is_left_out_and_the_page_says_so(found, ove
 def test_page_with_generators_is_written_whole(found, overlays, tmp_path):
     draw = lambda n: np.random.default_rng(n).normal(size=(n, 4)).astype(np.float32)  # noqa: E731
     features = {
-        name: PatchFeatures(network=name, test=draw(40), train=draw(41), generated={"sd-w7.5": draw(42)})
+        name: PatchFeatures(network=name, test=draw(45), train=draw(46), generated={"sd-w7.5": draw(47)})
         for name in ("own network", "encoder of phase 1")
     }
     images = compare_images(independent=features["own network"], image_encoder=features["encoder of phase 1"])

@@ -41,6 +41,19 @@ def test_a_copy_of_every_point_is_not_called_better_than_mixed_by_much():
     assert mixing_score(points, points).value == pytest.approx(1, abs=0.1)
 
 
-def test_too_few_patches_are_refused():
-    with pytest.raises(InputError, match="more than 15 patches of each kind, got 10 and 400"):
-        mixing_score(cloud(10, 0), cloud(400, 1))
+@pytest.mark.parametrize("shift", [0.0, 0.7])
+@pytest.mark.parametrize("n", [45, 50])
+def test_at_the_fewest_patches_standard_errors_are_still_those_of_repeated_draws(n, shift):
+    found = [mixing_score(cloud(n, 2 * seed, shift), cloud(n, 2 * seed + 1), seed=seed) for seed in range(40)]
+    errors = [(interval.high - interval.value) / 1.96 for interval in found]
+    assert 0.7 < np.mean(errors) / np.std([interval.value for interval in found]) < 1.5
+
+
+@pytest.mark.parametrize("n", [10, 16, 30, 44])
+def test_too_few_patches_are_refused(n):
+    with pytest.raises(InputError, match=f"at least 45 patches of each kind, got {n} and 400"):
+        mixing_score(cloud(n, 0), cloud(400, 1))
+
+
+def test_fewer_neighbours_need_fewer_patches():
+    assert mixing_score(cloud(15, 0), cloud(15, 1), neighbours=5).high > 0

@@ -299,11 +299,13 @@ class Comparison:
 
         of_generated, _ = self.features(generated[0])
         of_reference, digest = self.features(reference[0])
+        real = int(reference[0].shape[1])
+        enlarged = f", bilinear interpolation of {real} px real patches" if real < self.resolution else ""
         own = f", then {self.opened.resize}" if self.opened.resize else ""
         protocol = DistanceProtocol(
             extractor=self.opened.extractor.name,
             resolution=self.resolution,
-            resize=f"area averages to {self.resolution} px{own}",
+            resize=f"area averages to {self.resolution} px{enlarged}{own}",
             n_generated=len(of_generated),
             n_reference=len(of_reference),
             reference=TEST_SPOTS if which == TEST else TRAINING_SLIDE,

@@ -30,7 +30,7 @@ def image_space(
     """
     from g2m_eval.resize import resize_patches
     from g2m_eval.space.images import compare_images
-    from g2m_eval.space.mixing import NEIGHBOURS
+    from g2m_eval.space.mixing import FEWEST
 
     size = min(int(open_images(study.generated(name)).shape[1]) for name in models)
     patches = {
@@ -38,7 +38,7 @@ def image_space(
         "train": judge.dataset.patches(judge.rows[draw(len(judge.rows), settings.images, seed)]),
         **{name: some_generated(study, name, settings.images, seed) for name in models},
     }
-    few = [kind for kind, images in patches.items() if len(images) <= NEIGHBOURS]
+    few = [kind for kind, images in patches.items() if len(images) < FEWEST]
     for kind in few:
         say(f"{len(patches.pop(kind))} {kind} patches are too few to see whether real and generated ones mix")
     if {"test", "train"}.intersection(few) or len(patches) == 2:

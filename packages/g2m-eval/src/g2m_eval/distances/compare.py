@@ -16,22 +16,25 @@ from g2m_eval.distances.protocol import DistanceProtocol
 from g2m_eval.distances.spread import (
     SpotGroups,
     check_spots,
-    interval_of,
-    resampled_frechet,
-    resampled_kernel,
-    resampled_shares,
+    frechet_without_each,
+    jackknife_interval,
+    kernel_without_each,
+    share_interval,
 )
 from g2m_eval.errors import InputError
-from g2m_eval.intervals import Interval, percentile_interval
+from g2m_eval.intervals import Interval
 
 NUMBERS = ("frechet", "kernel", "precision", "recall", "density", "coverage")
 WIDE = 512
-"""Dimensions above which a Fréchet distance takes seconds: fewer groups and resamples then."""
+"""Dimensions above which a Fréchet distance takes seconds: fewer groups then."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Distances:
     """Numbers of one protocol, each with the 95 % interval over other spots at the same number of images.
+
+    The ends are NaN of fewer than 5 spots on a side. Where images do not far outnumber dimensions, intervals of the
+    two distances are wider than they need be (`g2m_eval.distances.spread`).
 
     Attributes
     ----------
@@ -79,9 +82,10 @@ def compare_sets(
     reference_spots: ArrayLike | None = None,
     kernel_subsets: int = 100,
     kernel_subset_size: int = 500,
-    resamples: int | None = None,
 ) -> Distances:
     """Compute every distance between two sets of features.
+
+    Intervals rest on 50 groups of spots, and on 20 of more than 512 dimensions, where each distance takes seconds.
 
     Parameters
     ----------
@@ -94,9 +98,6 @@ def compare_sets(
         labels on both sides are one spot.
     kernel_subsets, kernel_subset_size
         As of `kernel_distance`.
-    resamples
-        Behind the interval of the Fréchet distance; by default 50, and 20 of more than 512 dimensions, where each
-        takes seconds. The other intervals rest on 500.
 
     Raises
     ------
@@ -109,23 +110,16 @@ def compare_sets(
             f"the protocol is of {protocol.n_generated} generated and {protocol.n_reference} reference images, got "
             f"{n_a} and {n_b}: describe the sets that are compared"
         )
-    wide = generated.shape[1] > WIDE
     of_a = np.array([f"generated {i}" for i in range(n_a)]) if generated_spots is None else generated_spots
     of_b = np.array([f"reference {i}" for i in range(n_b)]) if reference_spots is None else reference_spots
     groups = SpotGroups.draw(
         check_spots(of_a, n_a, "generated"),
         check_spots(of_b, n_b, "reference"),
-        groups=20 if wide else 50,
-        times=500,
+        groups=20 if generated.shape[1] > WIDE else 50,
         seed=protocol.seed,
     )
-    few = SpotGroups(
-        generated=groups.generated,
-        reference=groups.reference,
-        weights=groups.weights[: resamples or (20 if wide else 50)],
-    )
-    frechet = interval_of(
-        frechet_distance(generated, reference), resampled_frechet(generated, reference, few), groups.count
+    frechet = jackknife_interval(
+        frechet_distance(generated, reference), frechet_without_each(generated, reference, groups)
     )
     subsets = kernel_distance(
         generated, reference, subsets=kernel_subsets, subset_size=kernel_subset_size, seed=protocol.seed
@@ -133,12 +127,12 @@ def compare_sets(
     near = find_neighbourhoods(reference, generated)
 
     def share(value: float, each: np.ndarray, of: np.ndarray) -> Interval:
-        return percentile_interval(value, resampled_shares(each.astype(np.float64), of, groups.weights))
+        return share_interval(value, each.astype(np.float64), of, groups=groups.count, seed=protocol.seed)
 
     return Distances(
         protocol=protocol,
-        frechet=Interval(value=frechet.value, low=max(0.0, frechet.low), high=frechet.high),
-        kernel=interval_of(subsets.mean, resampled_kernel(generated, reference, groups), groups.count),
+        frechet=Interval(value=frechet.value, low=float(np.maximum(frechet.low, 0.0)), high=frechet.high),
+        kernel=jackknife_interval(subsets.mean, kernel_without_each(generated, reference, groups)),
         kernel_subsets=subsets,
         precision=share(near.precision, near.realistic, groups.generated),
         recall=share(near.recall, near.reached, groups.reference),

@@ -1,10 +1,12 @@
-"""How much distances between sets would differ on other spots: a bootstrap of spots in groups.
+"""How much distances between sets would differ on other spots: spots in groups, left out a group at a time.
 
 Drawn anew one by one, repeated images would make a set look smaller than it is: a Fréchet distance rises, an unbiased
-kernel distance sees images equal to themselves. So spots are put into groups at random and groups are drawn, pairs of
-an image with its own copy are left out, and the spread is laid around the value that was found: the interval is of the
-distance at this number of images, bias included, because that is what is compared. Images of one spot stay together,
-and so do the two sets' images of one spot.
+kernel distance sees images equal to themselves. A set without one group of its spots has no repeated image and nearly
+its whole size; how such sets differ gives the standard error (jackknife, Efron and Stein 1981), which is laid around
+the value that was found: the interval is of the distance at this number of images, bias included, because that is what
+is compared. On average the error is never too small. It is too large where images do not far outnumber dimensions:
+measured, by up to a half, and by up to three quarters with fewer images than dimensions. Images of one spot stay
+together, and so do the two sets' images of one spot.
 """
 
 from __future__ import annotations
@@ -20,39 +22,41 @@ from scipy.stats import t as student
 from g2m_eval.distances.frechet import FeatureStatistics, frechet_distance
 from g2m_eval.distances.kernel import polynomial_kernel
 from g2m_eval.errors import InputError
-from g2m_eval.intervals import Interval, resamples
+from g2m_eval.intervals import Interval, percentile_interval, resamples
 
-_BYTES = 1 << 28  # of the covariances held at a time
+FEWEST_GROUPS = 5
+"""Groups below which nothing is said about other spots: the ends of intervals are NaN."""
+_TIMES = 500
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpotGroups:
-    """Groups of spots that two sets of images are resampled by, and how often each resample holds each group.
+    """Groups of spots that two sets of images consist of.
 
     Attributes
     ----------
     generated, reference
         Group of each image.
-    weights
-        ``(times, groups)``.
+    count
+        How many groups there are.
     """
 
     generated: Int[np.ndarray, " n_generated"]
     reference: Int[np.ndarray, " n_reference"]
-    weights: Int[np.ndarray, "times groups"]
+    count: int
 
     @classmethod
-    def draw(cls, generated: ArrayLike, reference: ArrayLike, *, groups: int, times: int, seed: int) -> SpotGroups:
-        """Put spots into groups at random, those of either set alone and those of both evenly, and draw groups.
+    def draw(cls, generated: ArrayLike, reference: ArrayLike, *, groups: int, seed: int) -> SpotGroups:
+        """Put spots into groups at random, those of either set alone and those of both evenly.
 
         Parameters
         ----------
         generated, reference
             Spot of each image; equal labels are one spot.
         groups
-            As many as there are spots at most.
-        times, seed
-            Of the resamples.
+            As many as either set has spots at most.
+        seed
+            Of the order of spots.
         """
         spots, inverse = np.unique(np.concatenate([generated, reference]), return_inverse=True)
         of_generated, of_reference = np.split(inverse, [len(np.asarray(generated))])
@@ -60,102 +64,93 @@ class SpotGroups:
         held = np.isin(np.arange(len(spots)), of_generated) + 2 * np.isin(np.arange(len(spots)), of_reference)
         count = max(1, min(groups, len(np.unique(of_generated)), len(np.unique(of_reference))))
         group = np.empty(len(spots), dtype=np.int64)
+        shared = int((held == 3).sum())
         for which in (1, 2, 3):  # in the generated set alone, in the reference alone, in both
             members = generator.permutation(np.flatnonzero(held == which))
-            group[members] = np.arange(len(members)) % count
-        weights = np.stack([np.bincount(r, minlength=count) for r in resamples(count, times=times, seed=seed)])
-        return cls(generated=group[of_generated], reference=group[of_reference], weights=weights)
-
-    @property
-    def count(self) -> int:
-        """How many groups there are."""
-        return int(self.weights.shape[1])
+            # those of one set go on where the shared ones end, so that no group of either set stays empty
+            group[members] = (np.arange(len(members)) + (0 if which == 3 else shared)) % count
+        return cls(generated=group[of_generated], reference=group[of_reference], count=count)
 
 
-def interval_of(value: float, resampled: Float[np.ndarray, " times"], groups: int) -> Interval:
-    """Give value ± Student's t x standard error, from values of resampled groups; ends are NaN of fewer than two."""
-    if groups < 2 or len(resampled) < 2:
+def jackknife_interval(value: float, without_each: Float[np.ndarray, " groups"]) -> Interval:
+    """Give value ± Student's t x standard error, from the values without each group; NaN ends below 5 groups."""
+    groups = len(without_each)
+    if groups < FEWEST_GROUPS:
         return Interval(value=value, low=float("nan"), high=float("nan"))
-    # resampled groups vary by (groups - 1) / groups of what other groups would
-    error = float(np.std(resampled, ddof=1)) * (groups / (groups - 1)) ** 0.5
+    error = float(np.sqrt((groups - 1) * np.var(without_each)))
     margin = float(student.ppf(0.975, groups - 1)) * error
     return Interval(value=value, low=value - margin, high=value + margin)
 
 
-def resampled_shares(
-    values: Float[np.ndarray, " n"], group: Int[np.ndarray, " n"], weights: Int[np.ndarray, "times groups"]
-) -> Float[np.ndarray, " times"]:
-    """Means over images in each resample; NaN where it holds none."""
-    groups = weights.shape[1]
-    sums, counts = np.bincount(group, values, minlength=groups), np.bincount(group, minlength=groups)
-    with np.errstate(invalid="ignore"):
-        return np.asarray((weights @ sums) / (weights @ counts))
+def share_interval(
+    value: float, each: Float[np.ndarray, " n"], group: Int[np.ndarray, " n"], *, groups: int, seed: int
+) -> Interval:
+    """Percentiles of means over images when groups are drawn anew, which means allow; NaN ends below 5 groups."""
+    if groups < FEWEST_GROUPS:
+        return Interval(value=value, low=float("nan"), high=float("nan"))
+    weights = np.stack([np.bincount(r, minlength=groups) for r in resamples(groups, times=_TIMES, seed=seed)])
+    sums, counts = np.bincount(group, each, minlength=groups), np.bincount(group, minlength=groups)
+    return percentile_interval(value, np.asarray((weights @ sums) / (weights @ counts)))
 
 
-def resampled_frechet(
+def frechet_without_each(
     generated: Float[np.ndarray, "n_generated dim"], reference: Float[np.ndarray, "n_reference dim"], groups: SpotGroups
-) -> Float[np.ndarray, " times"]:
-    """Fréchet distances of the resamples, from moments of the groups."""
+) -> Float[np.ndarray, " groups"]:
+    """Fréchet distances without each of the groups; fewer than 5 groups give none."""
+    if groups.count < FEWEST_GROUPS:
+        return np.zeros(0)  # what is left could be a single image
     pairs = zip(
-        _resampled_statistics(generated, groups.generated, groups.weights),
-        _resampled_statistics(reference, groups.reference, groups.weights),
+        _statistics_without_each(generated, groups.generated, groups.count),
+        _statistics_without_each(reference, groups.reference, groups.count),
         strict=True,
     )
-    return np.array([frechet_distance(a, b) if min(a.count, b.count) > 1 else np.nan for a, b in pairs])
+    return np.array([frechet_distance(a, b) for a, b in pairs])
 
 
-def _resampled_statistics(
-    features: Float[np.ndarray, "n dim"], group: Int[np.ndarray, " n"], weights: Int[np.ndarray, "times groups"]
+def _statistics_without_each(
+    features: Float[np.ndarray, "n dim"], group: Int[np.ndarray, " n"], count: int
 ) -> Iterator[FeatureStatistics]:
     dim = features.shape[1]
     origin = np.asarray(features.mean(axis=0, dtype=np.float64))  # near every mean, so that none costs digits
-    members = [np.flatnonzero(group == g) for g in range(weights.shape[1])]
-    at_once = max(1, _BYTES // (8 * dim * dim))
-    for start in range(0, len(weights), at_once):
-        drawn = weights[start : start + at_once].astype(np.float64)
-        counts, sums = np.zeros(len(drawn)), np.zeros((len(drawn), dim))
-        products = np.zeros((len(drawn), dim, dim))
-        for g, rows in enumerate(members):
-            centred = np.asarray(features[rows], dtype=np.float64) - origin
-            product, total = centred.T @ centred, centred.sum(axis=0)
-            counts += drawn[:, g] * len(rows)
-            for resample in np.flatnonzero(drawn[:, g]):
-                products[resample] += drawn[resample, g] * product
-                sums[resample] += drawn[resample, g] * total
-        for count, total, product in zip(counts, sums, products, strict=True):
-            mean = total / max(count, 1)
-            product -= count * np.outer(mean, mean)
-            yield FeatureStatistics(count=int(count), mean=origin + mean, scatter=product)
+    members = [np.flatnonzero(group == g) for g in range(count)]
+
+    def moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        centred = np.asarray(features[rows], dtype=np.float64) - origin
+        return centred.sum(axis=0), centred.T @ centred
+
+    total, products = np.zeros(dim), np.zeros((dim, dim))
+    for rows in members:
+        of_sum, of_product = moments(rows)
+        total += of_sum
+        products += of_product
+    for rows in members:
+        of_sum, of_product = moments(rows)
+        left = len(features) - len(rows)
+        mean = (total - of_sum) / left
+        yield FeatureStatistics(
+            count=left, mean=origin + mean, scatter=products - of_product - left * np.outer(mean, mean)
+        )
 
 
-def resampled_kernel(
+def kernel_without_each(
     generated: Float[np.ndarray, "n_generated dim"], reference: Float[np.ndarray, "n_reference dim"], groups: SpotGroups
-) -> Float[np.ndarray, " times"]:
-    """Unbiased squared MMD of the resamples, over all pairs but those of an image with a copy of itself."""
-    a, b, weights = groups.generated, groups.reference, groups.weights.astype(np.float64)
-    n_a, n_b = (np.bincount(group, minlength=groups.count).astype(np.float64) for group in (a, b))
+) -> Float[np.ndarray, " groups"]:
+    """Unbiased squared MMD, over all pairs of images, without each of the groups; fewer than 5 groups give none."""
+    if groups.count < FEWEST_GROUPS:
+        return np.zeros(0)
+    a, b = groups.generated, groups.reference
+    left_a, left_b = (len(group) - np.bincount(group, minlength=groups.count) for group in (a, b))
     within = [
-        _weigh(_group_sums(x, x, group, group, groups.count), n, weights)
-        for x, group, n in ((generated, a, n_a), (reference, b, n_b))
+        _left(_group_sums(x, x, group, group, groups.count)) / (left * (left - 1))
+        for x, group, left in ((generated, a, left_a), (reference, b, left_b))
     ]
-    between = _group_sums(generated, reference, a, b, groups.count)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        across = np.einsum("tg,gh,th->t", weights, between, weights) / ((weights @ n_a) * (weights @ n_b))
+    across = _left(_group_sums(generated, reference, a, b, groups.count)) / (left_a * left_b)
     return np.asarray(within[0] + within[1] - 2 * across)
 
 
-def _weigh(
-    sums: Float[np.ndarray, "groups groups"],
-    n: Float[np.ndarray, " groups"],
-    weights: Float[np.ndarray, "times groups"],
-) -> Float[np.ndarray, " times"]:
-    """Mean of the kernel over pairs within a set; those of two copies of one group are left out."""
-    own, apart = np.diag(sums), sums - np.diag(np.diag(sums))
-    pairs = np.outer(n, n) - np.diag(n * n)
-    total = np.einsum("tg,gh,th->t", weights, apart, weights) + weights @ own
-    count = np.einsum("tg,gh,th->t", weights, pairs, weights) + weights @ (n * (n - 1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(total / count)
+def _left(sums: Float[np.ndarray, "groups groups"]) -> Float[np.ndarray, " groups"]:
+    """Sums over pairs of groups without those of each group."""
+    return np.asarray(sums.sum() - sums.sum(axis=0) - sums.sum(axis=1) + np.diag(sums))
 
 
 def _group_sums(

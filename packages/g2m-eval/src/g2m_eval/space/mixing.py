@@ -11,6 +11,9 @@ from g2m_eval.intervals import Interval
 
 NEIGHBOURS = 15
 """Nearest others of each point that are looked at."""
+_PATCHES_A_NEIGHBOUR = 3  # of fewer, halves hold little else than neighbours, and their spread is too small or none
+FEWEST = _PATCHES_A_NEIGHBOUR * NEIGHBOURS
+"""Patches of each kind that a score needs."""
 HALVES = 200
 """Half samples behind an interval."""
 
@@ -43,11 +46,12 @@ def mixing_score(
     Raises
     ------
     InputError
-        A kind has no more than ``neighbours`` points.
+        A kind has fewer than 3 x ``neighbours`` points.
     """
     count = min(len(a), len(b))
-    if count <= neighbours:
-        raise InputError(f"mixing needs more than {neighbours} patches of each kind, got {len(a)} and {len(b)}")
+    fewest = _PATCHES_A_NEIGHBOUR * neighbours
+    if count < fewest:
+        raise InputError(f"mixing needs at least {fewest} patches of each kind, got {len(a)} and {len(b)}")
     generator = np.random.default_rng(seed)
     kept = [points[np.sort(generator.choice(len(points), count, replace=False))] for points in (a, b)]
     points = np.concatenate(kept).astype(np.float32)
