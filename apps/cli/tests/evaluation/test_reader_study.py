@@ -18,7 +18,7 @@ from g2m_eval.reader_study.store import Answer, AnswerStore
 
 @pytest.fixture
 def study(tmp_path, monkeypatch):
-    """60 test spots of two sections; images of 40 of them, two noises each, by value their spot's number."""
+    """60 test spots of two sections; images of 40 of them, two noises each, by value 100 + their spot's number."""
     generator = np.random.default_rng(0)
     names = [f"{'ab'[spot % 2]}:{spot}" for spot in range(60)]
     sections = {name: {"split": "test", "patch_um": 55.0} for name in "ab"}
@@ -33,7 +33,7 @@ def study(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     rows = np.repeat(generator.permutation(60)[:40], 2)
     images = zarr.create_array(folder / "images.zarr", shape=(80, 8, 8, 3), dtype=np.uint8)
-    images[:] = rows.astype(np.uint8)[:, None, None, None]
+    images[:] = (100 + rows).astype(np.uint8)[:, None, None, None]
     drawn = [names[row] for row in rows]
     pd.DataFrame({"spot": drawn, "prompt": drawn, "seed": [0, 1] * 40}).to_parquet(folder / "index.parquet")
     (folder / "provenance.json").write_text(json.dumps({"id": "g1"}))
@@ -61,7 +61,7 @@ def test_spots_are_shown_once_and_images_are_those_of_their_spots(study):
         if entry["truth"] == "generated":
             number = int(entry["spot"].split(":")[1])
             raw = (folder / "images" / f"{name}.png").read_bytes()
-            assert bytes([0, *[number] * 24]) in raw  # a row of 8 pixels
+            assert bytes([0, *[100 + number] * 24]) in raw  # a row of 8 pixels
 
 
 def test_answers_are_scored_and_reported(study):
@@ -80,6 +80,29 @@ def test_answers_are_scored_and_reported(study):
         p.name for p in (folder / "report").iterdir()
     }
     assert len(pd.read_csv(folder / "report" / "images.csv")) == 20
+
+
+def test_report_replaces_no_file_of_a_user(study):
+    folder = create(study)
+    store, key = AnswerStore(folder / ANSWERS), read_key(folder)["images"]
+    store.save("reader-01", [Answer(f"{place}", image, "real", place) for place, image in enumerate(key)])
+    first = invoke("score", folder)
+    assert "nan" not in first.stdout
+    assert "precision  not defined" in first.stdout
+    assert "shows which images are real" in first.stderr
+    assert invoke("score", folder).exit_code == 0  # its own is replaced
+    (folder / "report" / "notes.txt").write_text("mine")
+    with pytest.raises(ValueError, match=r"notes\.txt"):
+        invoke("score", folder)
+    assert (folder / "report" / "notes.txt").read_text() == "mine"
+
+
+def test_folder_is_looked_at_before_spots_are_grouped(study, monkeypatch):
+    monkeypatch.setattr(reader_study, "load_test_spots", lambda folder: pytest.fail("began"))
+    for out, message in ((study / "generated", "exists already"), (study / "file" / "new", "it is a file")):
+        (study / "file").touch()
+        with pytest.raises(ValueError, match=message):
+            invoke("create", study, "--out", out)
 
 
 def test_links_are_printed_before_serving_and_a_taken_port_is_told(study, monkeypatch):

@@ -182,6 +182,35 @@ def test_answers_outlive_a_closed_page_while_the_server_is_down(make_study, serv
     assert stored(folder) == {1: "generated", 2: "generated"}
 
 
+LEAVE_WAITING = """([prefix, entries]) => {
+    for (const entry of entries) localStorage.setItem(prefix + entry.id, JSON.stringify(entry));
+    localStorage.setItem(prefix + "torn", "{");
+}"""
+
+
+def test_many_waiting_answers_are_sent_and_one_that_is_refused_holds_up_none(make_study, serve, token, visit):
+    """700 answers are more than one request of a page that may be closed can carry (64 KiB)."""
+    folder = make_study(n_images=6)
+    address = f"{serve(folder).address}/r/{token(folder)}"
+    page = visit(address)
+    said = [{"id": f"{n:032x}", "place": n % 5 + 1, "answer": "real", "given_at": 1000 + n} for n in range(700)]
+    said[350] |= {"place": 6, "answer": "perhaps"}
+    page.evaluate(LEAVE_WAITING, [f"g2m-reader-study /r/{token(folder)} ", said])
+    page.reload()
+    expect(page.locator("#saved")).to_contain_text(
+        "All other answers saved. Not accepted by the server: image 6.", timeout=30000
+    )
+    assert len(AnswerStore(folder / ANSWERS).history()) == 699
+    expect(page.locator("#count")).to_have_text("5 of 6 answered")
+    page.reload()  # still told, and the image still to be answered
+    expect(page.locator("#begin")).to_have_text("Continue with image 6")
+    expect(page.locator("#saved")).to_contain_text("Not accepted by the server: image 6.")
+    begin(page)
+    press(page, "2")
+    expect_saved(page)
+    assert stored(folder) == {**dict.fromkeys(range(1, 6), "real"), 6: "generated"}
+
+
 def test_reply_lost_on_the_way_back(make_study, serve, token, visit):
     """The server stored the answer, the page never heard: sent again, it is still one answer."""
     folder = make_study(n_images=6)

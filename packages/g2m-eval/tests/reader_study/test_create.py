@@ -10,7 +10,7 @@ from matplotlib.image import imread
 
 from g2m_eval.errors import InputError
 from g2m_eval.reader_study.create import Candidates, choose_images, create_study, morphological_clusters
-from g2m_eval.reader_study.layout import KEY, STUDY, open_study, read_key
+from g2m_eval.reader_study.layout import KEY, LINKS, STUDY, open_study, read_key
 from g2m_eval.reader_study.png import plain_png
 from g2m_eval.resize import resize_patches
 
@@ -45,6 +45,30 @@ def test_too_few_images_are_refused(candidates):
         choose_images(*candidates(19, 8, 0), 7, 0)
 
 
+@pytest.mark.parametrize("scarce", ["real", "generated"])
+def test_study_that_is_possible_is_never_refused(candidates, scarce):
+    """The few spots of one kind are among the many of the other, which must then take what is its own."""
+    _, many = candidates(200, 4, 0)
+    few = Candidates(images=many.images[:20], groups=many.groups[:20], spots=many.spots[:20])
+    pools = (few, many) if scarce == "real" else (many, few)
+    for seed in range(5):
+        for half in (18, 20):
+            chosen = choose_images(*pools, 2 * half, seed)
+            assert Counter(kind for kind, _ in chosen) == {"real": half, "generated": half}
+            assert len({row for _, row in chosen}) == 2 * half
+    with pytest.raises(InputError, match=f"too few {scarce} images .* 1 are missing"):
+        choose_images(*pools, 42, 0)
+
+
+def test_spots_scarce_on_both_sides_are_shared_out(candidates):
+    _, pool = candidates(30, 4, 0)
+    parts = [slice(0, 20), slice(10, 30)]  # 10 each of their own, 10 of both
+    pools = [Candidates(images=pool.images[p], groups=pool.groups[p], spots=pool.spots[p]) for p in parts]
+    for seed in range(5):
+        chosen = choose_images(*pools, 30, seed)
+        assert len({pools[kind == "generated"].spots[row] for kind, row in chosen}) == 30
+
+
 def test_png_is_read_back_and_as_long_as_any_other_of_its_size(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (33, 20, 3), dtype=np.uint8)
     flat = np.full_like(noise, 200)
@@ -57,7 +81,7 @@ def test_png_is_read_back_and_as_long_as_any_other_of_its_size(tmp_path):
 
 def test_files_show_the_chosen_pixels_at_one_size_and_one_length(make_study, candidates):
     folder = make_study(pixels=16)
-    key = read_key(folder)["images"]
+    key, levels = read_key(folder)["images"], read_key(folder)["levels"]
     real, generated = candidates(48, 16, 0)
     files = sorted((folder / "images").iterdir())
     assert len({file.stat().st_size for file in files}) == 1
@@ -65,7 +89,8 @@ def test_files_show_the_chosen_pixels_at_one_size_and_one_length(make_study, can
         entry = key[file.stem]
         pool = real if entry["truth"] == "real" else generated
         row = pool.spots.index(entry["spot"])
-        expected = resize_patches(pool.images[row : row + 1], 8)[0]
+        low, high = np.array([levels[channel] for channel in ("red", "green", "blue")]).T
+        expected = np.clip(resize_patches(pool.images[row : row + 1], 8)[0], low, high)
         np.testing.assert_array_equal(np.rint(255 * imread(file)), expected)
 
 
@@ -108,9 +133,48 @@ def test_study_is_complete_or_absent(make_study, candidates, tmp_path):
     assert not list((tmp_path / "x").iterdir())
 
 
+def test_folder_that_cannot_be_made_is_refused(make_study, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="it is a file"):
+        make_study("file/study")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_negative_seed_is_refused(candidates):
+    with pytest.raises(InputError, match="seed"):
+        choose_images(*candidates(8, 4, 0), 4, -1)
+
+
 def test_folder_that_is_no_study_is_refused(tmp_path):
     with pytest.raises(InputError, match="is no reader study"):
         open_study(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"[]", b"null", b"\xff\xfe", b"{}", b'{"title": "x"}', b"[" * 100_000, b""])
+def test_study_file_that_is_none_is_refused(make_study, content):
+    folder = make_study()
+    (folder / STUDY).write_bytes(content)
+    with pytest.raises(InputError, match="is no reader study"):
+        open_study(folder)
+
+
+@pytest.mark.parametrize("orders", [{}, {"reader-01": []}, {"reader-01": ["a"], "reader-02": ["b"]}])
+def test_orders_that_do_not_fit_are_refused(make_study, orders):
+    folder = make_study(readers=2)
+    record = json.loads((folder / STUDY).read_text()) | {"orders": orders}
+    (folder / STUDY).write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"put (it|the original) back"):
+        open_study(folder)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "reader,token\n", "reader,token\nsomebody,else\n", "reader,token\nreader-01\n"]
+)
+def test_links_that_fit_no_reader_are_refused(make_study, content):
+    folder = make_study()
+    (folder / LINKS).write_text(content)
+    with pytest.raises(InputError, match=r"links\.csv: needs a line"):
+        open_study(folder)
 
 
 def test_clusters_follow_what_patches_look_like():

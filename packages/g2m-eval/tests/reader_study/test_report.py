@@ -3,8 +3,11 @@
 import pytest
 from matplotlib.text import Text
 
+from g2m_eval.errors import InputError
 from g2m_eval.intervals import Interval
+from g2m_eval.reader_study.layout import ANSWERS, read_key
 from g2m_eval.reader_study.score import score_study
+from g2m_eval.reader_study.store import Answer, AnswerStore
 from g2m_eval.report.page import write_report
 from g2m_eval.report.published import READER_SCORES
 from g2m_eval.report.reader_study import reader_section, reader_table, reader_tiles, reader_warnings
@@ -55,12 +58,31 @@ def test_hard_images_are_shown_as_they_are(scored):
     assert noise == (hardest["truth"] == "generated")  # real ones are of one colour here
 
 
+def test_what_is_not_defined_is_a_dash(make_study, simulate_readers):
+    folder = make_study(n_images=12, readers=1)
+    store, key = AnswerStore(folder / ANSWERS), read_key(folder)["images"]
+    store.save("reader-01", [Answer(f"{n:032x}", image, "real", n + 1) for n, image in enumerate(sorted(key))])
+    section = reader_section(score_study(folder, times=20), folder)
+    table = section.tables[0].table.set_index("measure")
+    assert table.loc["precision"].tolist()[:2] == ["–", "–"]  # nobody said "generated"
+    assert table.loc["accuracy", "mean (SD)"] == "0.500"
+    assert "nan" not in table.to_string() + section.text
+
+
+def test_damaged_picture_is_told(scored):
+    folder, scores = scored
+    picture = next((folder / "images").iterdir())
+    picture.write_bytes(picture.read_bytes()[:60])
+    with pytest.raises(InputError, match=f"{picture.stem} of the study is damaged"):
+        reader_section(scores, folder)
+
+
 def test_warnings_say_what_is_not_shown(make_study, simulate_readers):
     folder = make_study(n_images=12, readers=3)
     simulate_readers(folder, d_prime=0.0, seed=0, most=9)
     scores = score_study(folder, unfinished=True, times=100)
     told = " ".join(reader_warnings(scores))
     assert "Only 3 readers" in told
-    assert "left images out: reader-01, reader-02, reader-03" in told
+    assert "like one who left out none: reader-01, reader-02, reader-03" in told
     assert scores.mean("accuracy").overlaps(Interval(value=0.5, low=0.5, high=0.5))
     assert "absence of a difference is not shown" in told

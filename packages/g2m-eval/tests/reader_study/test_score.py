@@ -114,6 +114,46 @@ def test_what_cannot_be_scored_is_told(make_study):
         score_study(folder)
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["{}", "[]", '{"images": {}}', '{"images": {"a": {}}, "model": "m", "provenance": {}}', "{", "[" * 100_000],
+)
+def test_key_that_is_none_is_refused(make_study, content):
+    folder = make_study()
+    (folder / KEY).write_text(content)
+    with pytest.raises(InputError, match=r"key\.json: .* put (it|the original) back there"):
+        score_study(folder)
+
+
+def test_answers_that_are_no_database_are_refused(make_study):
+    folder = make_study()
+    (folder / ANSWERS).write_text("notes " * 300)
+    with pytest.raises(InputError, match="cannot be read as answers"):
+        score_study(folder)
+
+
+def test_readers_with_few_answers_do_not_count_even_when_asked(make_study, simulate_readers):
+    folder = make_study(n_images=12, readers=2)
+    simulate_readers(folder, d_prime=1.0, seed=0, most=5)
+    with pytest.raises(InputError, match="no reader has answered at least half of the 12 images; 2 have begun"):
+        score_study(folder, unfinished=True)
+    answer_all(folder, 0, {"generated": 6, "real": 0})
+    scores = score_study(folder, unfinished=True, times=20)
+    assert scores.left_out == {"reader-02": 5}
+
+
+def test_sensitivity_without_images_of_one_kind_is_not_defined(make_study):
+    folder = make_study(n_images=12, readers=1)
+    key = read_key(folder)["images"]
+    real = [image for image in open_study(folder).images if key[image]["truth"] == "real"]
+    AnswerStore(folder / ANSWERS).save(
+        "reader-01", [Answer(f"{n:032x}", image, "real", n + 1) for n, image in enumerate(real)]
+    )
+    scores = score_study(folder, unfinished=True, times=20)
+    assert np.isnan(scores.mean("d_prime").value)
+    assert scores.mean("accuracy").value == 1.0
+
+
 def test_kappa_equals_the_reference():
     called = (np.random.default_rng(0).random((7, 40)) < np.linspace(0.05, 0.9, 40)).astype(float)
     counts = aggregate_raters(called.T.astype(int))[0]

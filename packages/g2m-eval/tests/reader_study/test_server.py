@@ -140,9 +140,26 @@ def test_what_is_no_answer_is_refused(client, folder, token, change):
     assert AnswerStore(folder / ANSWERS).history().empty
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"answers": 5}', b'{"answers": [1]}', b"null"])
+@pytest.mark.parametrize("body", [b"", b"[]", b"\xff", b'{"answers": 5}', b'{"answers": [1]}', b"null", b"[" * 300_000])
 def test_what_is_no_json_of_answers_is_refused(client, folder, token, body):
     assert client.post(f"/r/{token(folder)}/answers", content=body).status_code == 422
+
+
+def test_study_with_a_missing_picture_or_foreign_answers_is_not_served(make_study):
+    folder = make_study()
+    picture = folder / "images" / f"{open_study(folder).images[0]}.png"
+    png = picture.read_bytes()
+    picture.write_text("no picture")
+    with pytest.raises(InputError, match="is no PNG"):
+        create_app(folder)
+    picture.unlink()
+    with pytest.raises(InputError, match="a picture of the study is missing"):
+        create_app(folder)
+    assert not (folder / ANSWERS).exists()
+    picture.write_bytes(png)
+    (folder / ANSWERS).write_text("no database, but long enough to be taken for one" * 20)
+    with pytest.raises(InputError, match="cannot be read as answers"):
+        create_app(folder)
 
 
 def test_enormous_requests_are_refused(client, folder, token):

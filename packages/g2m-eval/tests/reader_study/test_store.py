@@ -2,9 +2,11 @@
 
 import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
+from g2m_eval.errors import InputError
 from g2m_eval.reader_study.store import Answer, AnswerStore
 
 
@@ -51,6 +53,26 @@ def test_many_writers_at_once(tmp_path):
     for thread in threads:
         thread.join()
     assert len(AnswerStore(path).history()) == 60
+
+
+def test_answers_are_their_owners_alone_to_read(tmp_path):
+    store = AnswerStore(tmp_path / "answers.sqlite")
+    store.save("a", [Answer("1", "x", "real", 10)])
+    assert store.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_file_of_something_else_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "answers.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE answers (question TEXT)")
+    with pytest.raises(InputError, match="cannot be read as answers"):
+        AnswerStore(path)
+    path.write_text("notes " * 300)
+    with pytest.raises(InputError, match="cannot be read as answers"):
+        AnswerStore(path)
+    assert path.read_text() == "notes " * 300
+    with pytest.raises(InputError, match="cannot keep answers there"):
+        AnswerStore(tmp_path / "nowhere" / "answers.sqlite")
 
 
 def test_what_is_no_answer_is_refused_and_those_before_it_stay(tmp_path):

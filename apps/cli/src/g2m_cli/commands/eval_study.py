@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from math import isnan
 from pathlib import Path
 from typing import Annotated
 
@@ -33,7 +34,7 @@ def create(
         Study(study), model, images=images, readers=readers, clusters=clusters, seed=seed, out=out
     )
     say(f"reader study: {folder}, {images} images, {readers} readers")
-    say(f"which are real: {folder / 'key.json'}; for scoring alone, a copy that is served does without it")
+    say(f"which are real: {folder / 'key.json'} and, once scored, {folder / 'report'}; a copy to serve does without")
     say(f"private links: `g2m eval study serve {folder}` prints them (/r/TOKEN, tokens in {folder / 'links.csv'})")
 
 
@@ -68,7 +69,7 @@ def score(
         Path | None, typer.Option(help="Folder to write; FOLDER/report by default, where an older one is replaced.")
     ] = None,
     unfinished: Annotated[
-        bool, typer.Option("--unfinished", help="Count readers who have not answered every image, too.")
+        bool, typer.Option("--unfinished", help="Count readers who have answered at least half, too.")
     ] = False,
     seed: options.Seed = 0,
 ) -> None:
@@ -78,8 +79,11 @@ def score(
     target = out or folder / "report"
     scores = report_readers(folder, target, unfinished=unfinished, seed=seed)
     for _, row in scores.summary.iterrows():
-        show(f"{row['measure']:<10} {row['mean']:6.3f} ({row['sd']:.3f})   95 % {row['low']:.3f} to {row['high']:.3f}")
-    show(f"{'all answers':<10} {scores.pooled}, exact   Fleiss' kappa {scores.kappa:.3f}")
+        sd = "" if isnan(row["sd"]) else f" ({row['sd']:.3f})"
+        told = f"{row['mean']:6.3f}{sd}   95 % {row['low']:.3f} to {row['high']:.3f}"
+        show(f"{row['measure']:<10} {'not defined' if isnan(row['mean']) else told}")
+    kappa = "not defined" if isnan(scores.kappa) else f"{scores.kappa:.3f}"
+    show(f"{'all answers':<10} {scores.pooled}, exact   Fleiss' kappa {kappa}")
     if scores.left_out:
         say(f"not counted, unfinished: {', '.join(f'{name} ({n})' for name, n in scores.left_out.items())}")
-    say(f"report: {target / 'report.html'}")
+    say(f"report: {target / 'report.html'}; it shows which images are real, so keep it from those still to read")

@@ -55,8 +55,9 @@ def create_reader_study(
     """
     import pandas as pd
 
-    from g2m_eval.reader_study.create import Candidates, create_study, morphological_clusters
+    from g2m_eval.reader_study.create import Candidates, check_new_folder, create_study, morphological_clusters
 
+    check_new_folder(out)
     folder = study.generated(model)
     drawn = open_images(folder)
     index = pd.read_parquet(folder / "index.parquet").drop_duplicates("prompt")  # one image a spot
@@ -99,9 +100,9 @@ def report_readers(folder: Path, out: Path, *, unfinished: bool, seed: int) -> R
     folder
         The reader study.
     out
-        Folder to write; an older report there is replaced.
+        Folder to write; an older report there is replaced. It shows which images are real.
     unfinished
-        Count readers who have not answered every image.
+        Count readers who have answered at least half of the images, not every one.
     seed
         Of the bootstrap.
     """

@@ -8,7 +8,7 @@ import zlib
 import numpy as np
 from jaxtyping import UInt8
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGB8 = (8, 2, 0, 0, 0)  # bits a sample, colour type, and the only values of compression, filter method, interlace
 
 
@@ -22,7 +22,7 @@ def plain_png(image: UInt8[np.ndarray, "height width 3"]) -> bytes:
     rows = np.zeros((height, 1 + 3 * width), dtype=np.uint8)  # each row after a 0: no filter
     rows[:, 1:] = image.reshape(height, 3 * width)
     return (
-        _SIGNATURE
+        SIGNATURE
         + _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, *_RGB8))
         + _chunk(b"IDAT", zlib.compress(rows.tobytes(), level=0))
         + _chunk(b"IEND", b"")

@@ -76,8 +76,9 @@ def score_study(folder: Path, *, unfinished: bool = False, times: int = RESAMPLE
     folder
         Of `create_study`, with its key and the answers.
     unfinished
-        Count every reader who has answered at all; by default those who have answered all images, and who is left
-        out is told. An image that a reader left out then counts neither for nor against them.
+        Count every reader who has answered at least half of the images; by default those who have answered all. Who
+        is left out is told. An image that a reader left out then counts neither for nor against them, and each
+        reader weighs alike in means, whatever number they answered: hence no fewer than half.
     times, seed
         Of the bootstrap.
 
@@ -94,11 +95,13 @@ def score_study(folder: Path, *, unfinished: bool = False, times: int = RESAMPLE
         raise InputError(f"{folder} has no answers yet: `g2m eval study serve {folder}` collects them")
     store = AnswerStore(study.folder / ANSWERS)
     given = {reader: {image: a for image, (a, _) in store.current(reader).items()} for reader in study.orders}
-    enough = 1 if unfinished else len(truth)
+    enough = -(-len(truth) // 2) if unfinished else len(truth)
     counting = [reader for reader, answers in given.items() if len(answers) >= enough]
     if not counting:
         begun = sum(bool(answers) for answers in given.values())
-        what = f"answered all {len(truth)} images; {begun} have begun, --unfinished counts them" if begun else "begun"
+        more = "all" if not unfinished else "at least half of the"
+        hint = "" if unfinished else ", --unfinished counts those who have answered half"
+        what = f"answered {more} {len(truth)} images; {begun} have begun{hint}" if begun else "begun"
         raise InputError(f"{folder}: no reader has {what}")
 
     called = _table(given, counting, truth.index)
@@ -166,12 +169,14 @@ def _measures(
     answered = np.isfinite(called)
     hits, alarms = (np.nansum(called * of, axis=1) for of in (positive, ~positive))
     positives, negatives = ((answered & of).sum(axis=1).astype(np.float64) for of in (positive, ~positive))
+    both = (positives > 0) & (negatives > 0)  # without either, there is nothing to tell apart
+    d_prime = norm.ppf((hits + 0.5) / (positives + 1)) - norm.ppf((alarms + 0.5) / (negatives + 1))
     return {
         "accuracy": _ratio(hits + negatives - alarms, positives + negatives),
         "precision": _ratio(hits, hits + alarms),
         "recall": _ratio(hits, positives),
         "recall_real": _ratio(negatives - alarms, negatives),
-        "d_prime": norm.ppf((hits + 0.5) / (positives + 1)) - norm.ppf((alarms + 0.5) / (negatives + 1)),
+        "d_prime": np.where(both, d_prime, np.nan),
     }
 
 

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from g2m_eval.errors import InputError
-from g2m_eval.reader_study.layout import ANSWERS, CHOICES, IMAGES, ReaderStudy, open_study
+from g2m_eval.reader_study.layout import ANSWERS, CHOICES, ReaderStudy, open_study, read_images
 from g2m_eval.reader_study.store import Answer, AnswerStore
 
 _TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
@@ -50,7 +50,7 @@ def create_app(folder: Path) -> Starlette:
     Raises
     ------
     InputError
-        It is no reader study.
+        It is no reader study, a picture is missing, or its answers cannot be kept.
     """
     return Starlette(
         routes=_Pages(open_study(folder)).routes(),
@@ -62,8 +62,8 @@ def create_app(folder: Path) -> Starlette:
 class _Pages:
     def __init__(self, study: ReaderStudy) -> None:
         self.study = study
+        self.pictures = read_images(study)
         self.store = AnswerStore(study.folder / ANSWERS)
-        self.pictures = {name: (study.folder / IMAGES / f"{name}.png").read_bytes() for name in study.images}
 
     def routes(self) -> list[Route]:
         return [
@@ -107,7 +107,7 @@ class _Pages:
         order = self.study.orders[reader]
         try:
             answers = [_read_answer(entry, order) for entry in (await request.json())["answers"]]
-        except (ValueError, KeyError, TypeError, IndexError):
+        except (ValueError, KeyError, TypeError, IndexError, RecursionError):
             return JSONResponse({"error": "not an answer to this study"}, 422)
         await run_in_threadpool(self.store.save, reader, answers)  # on disk before they are confirmed
         current = await run_in_threadpool(self._answers, reader)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from g2m_eval.errors import InputError
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answers (
     reader      TEXT NOT NULL,
@@ -48,14 +50,24 @@ class AnswerStore:
 
     Each call opens its own connection and each answer is a transaction of its own, on disk before the call returns, so
     that threads, several servers and a crash at any time are harmless. Not for network drives (SQLite's
-    write-ahead log needs shared memory).
+    write-ahead log needs shared memory). A new file is its owner's alone to read.
+
+    Raises
+    ------
+    InputError
+        The file is none of answers, or can be neither read nor made.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
+        try:
+            self.path.touch(mode=0o600)  # SQLite gives its log the same mode
+        except OSError as error:
+            raise InputError(f"{path}: cannot keep answers there ({error.strerror})") from error
         with self._connection() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(_SCHEMA)
+            connection.execute("SELECT reader, id, image, answer, given_at, received_at FROM answers LIMIT 1")
 
     def save(self, reader: str, answers: Iterable[Answer]) -> None:
         """Add answers; one whose id is there already is left alone, so that sending again is harmless."""
@@ -81,6 +93,11 @@ class AnswerStore:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         # without a transaction of Python's own (isolation_level None) every INSERT commits by itself
-        with closing(sqlite3.connect(self.path, timeout=30, isolation_level=None)) as connection:
-            connection.execute("PRAGMA synchronous = FULL")
-            yield connection
+        try:
+            with closing(sqlite3.connect(self.path, timeout=30, isolation_level=None)) as connection:
+                connection.execute("PRAGMA synchronous = FULL")
+                yield connection
+        except sqlite3.IntegrityError:
+            raise  # the caller's answer, not the file
+        except sqlite3.DatabaseError as error:
+            raise InputError(f"{self.path}: cannot be read as answers of a reader study ({error})") from error

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.image import imread
 
+from g2m_eval.errors import InputError
 from g2m_eval.figures.reader_study import figure_difficulty, figure_readers
-from g2m_eval.reader_study.layout import IMAGES
+from g2m_eval.reader_study.layout import open_study, read_images
 from g2m_eval.reader_study.score import MEASURES, ReaderScores
 from g2m_eval.report.page import ReportFigure, ReportSection, ReportTable, SummaryTile
 
@@ -24,7 +26,7 @@ def reader_table(scores: ReaderScores, published: Mapping[str, tuple[float, floa
     table = pd.DataFrame({
         "measure": [_NAMES[measure] for measure in rows.index],
         "mean (SD)": [_mean_sd(row["mean"], row["sd"]) for _, row in rows.iterrows()],
-        "95 % interval of the mean": [f"{row['low']:.3f} to {row['high']:.3f}" for _, row in rows.iterrows()],
+        "95 % interval of the mean": [_ends(row["low"], row["high"]) for _, row in rows.iterrows()],
         "guessing": [_CHANCE[str(measure)] for measure in rows.index],
     })  # fmt: skip
     if published is not None:
@@ -46,13 +48,20 @@ def reader_section(
         The study, for its pictures.
     published
         Mean and SD over readers by measure (accuracy, precision, recall), shown beside.
+
+    Raises
+    ------
+    InputError
+        A picture is missing or damaged.
     """
     answers = int(scores.readers["answers"].sum())
-    pictures = {name: _read(Path(folder) / IMAGES / f"{name}.png") for name in scores.images["image"]}
+    pictures = {name: _decode(name, png) for name, png in read_images(open_study(folder)).items()}
     beside = "" if published is None else " Published: other readers, other images, another generator."
+    partly = "" if (scores.readers["answers"] == len(scores.images)).all() else " whatever number they answered"
     caption = (
         f"{len(scores.readers)} readers, {len(scores.images)} images, half of them real, half by {scores.model}, "
-        f"{answers} answers. Mean (SD) over readers; positive is “generated”. Intervals resample readers and images. "
+        f"{answers} answers. Mean (SD) over readers, each weighing alike{partly}; positive is “generated”. "
+        "Intervals resample readers and images. "
         f"d′ is 0 when guessing, log-linear.{beside}"
     )
     by_chance = (
@@ -124,17 +133,26 @@ def _about_unfinished(scores: ReaderScores) -> list[str]:
     begun = [f"{reader} ({answers})" for reader, answers in scores.left_out.items() if answers]
     found = []
     if len(partial):
-        found.append(f"Counted although they left images out: {', '.join(partial)}.")
+        found.append(f"Counted although they left images out, each like one who left out none: {', '.join(partial)}.")
     if begun:
-        found.append(f"Not counted, because they have not answered every image: {', '.join(begun)}.")
+        found.append(f"Not counted, because they have not answered enough images: {', '.join(begun)}.")
     if len(begun) < len(scores.left_out):
         found.append(f"{len(scores.left_out) - len(begun)} invited readers have not begun.")
     return found
 
 
 def _mean_sd(mean: float, sd: float) -> str:
+    if np.isnan(mean):
+        return "–"
     return f"{mean:.3f}" if np.isnan(sd) else f"{mean:.3f} ({sd:.3f})"
 
 
-def _read(path: Path) -> np.ndarray:
-    return np.asarray(np.rint(255 * imread(path)[..., :3]), dtype=np.uint8)
+def _ends(low: float, high: float) -> str:
+    return "–" if np.isnan(low) else f"{low:.3f} to {high:.3f}"
+
+
+def _decode(name: str, png: bytes) -> np.ndarray:
+    try:
+        return np.asarray(np.rint(255 * imread(BytesIO(png), format="png")[..., :3]), dtype=np.uint8)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(f"picture {name} of the study is damaged: put it back there") from error

@@ -17,6 +17,10 @@ let shown = 0; // place whose picture is on the screen; 0 while it is loading
 const zoom = new Zoom(find("view"), find("picture"));
 const outbox = new Outbox(base, {
   learned: (list) => list.forEach(merge),
+  lost: (entry) => {
+    if (answers.get(entry.place)?.given_at === entry.given_at) answers.delete(entry.place);
+    load().then(() => study && render()); // the answer before it counts again, if there was one
+  },
   changed: () => {
     outbox.waiting().forEach(merge);
     if (study) render();
@@ -153,16 +157,23 @@ function render() {
 function renderSaved() {
   const waiting = outbox.waiting().length;
   const saved = find("saved");
-  saved.hidden = !answers.size;
+  const unaccepted = outbox.unaccepted();
+  saved.hidden = !answers.size && !unaccepted.length;
   const late = waiting && outbox.failures > 0;
-  saved.className = late ? "late" : "";
+  saved.className = late || unaccepted.length ? "late" : "";
   let text = waiting ? "Saving …" : "All answers saved";
+  if (!waiting && unaccepted.length) text = "All other answers saved.";
   if (late) text = `${waiting} not saved yet. Trying again; please keep this page open.`;
   if (late && outbox.refused) text = `${waiting} not saved: the server refuses them. Please tell the organisers.`;
+  if (unaccepted.length) {
+    const places = unaccepted.map((entry) => entry.place).join(", ");
+    text += ` Not accepted by the server: image ${places}. Please answer again, or tell the organisers.`;
+  }
   if (saved.textContent !== text) saved.textContent = text;
-  find("farewell").textContent = waiting
-    ? "Please keep this page open until all answers are saved."
-    : "All answers are saved. You may close this page, or change answers by the same link.";
+  let farewell = "All answers are saved. You may close this page, or change answers by the same link.";
+  if (unaccepted.length) farewell = "Some answers were not accepted, see above.";
+  if (waiting) farewell = "Please keep this page open until all answers are saved.";
+  find("farewell").textContent = farewell;
 }
 
 function onKey(event) {
