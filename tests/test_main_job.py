@@ -51,6 +51,15 @@ def test_metrics_hold_the_agreed_keys(study):
         assert model["seconds_per_1000_images"] > 0
     for factor in gan["factors"].values():
         assert {"within_region_generated", "within_region_real", "p"} <= set(factor)
+    for metric in ("retrieval", "region_accuracy", "nuclei_count", "nuclei_size", "transcriptome"):
+        for kind in ("real", "generated", "shuffled"):
+            assert {"value", "low", "high"} == set(gan["fidelity"][metric][kind])
+    assert {"closer_than_held_out", "auc", "median_distance"} <= set(gan["memorisation"])
+    assert {"position", "sections"} <= set(gan["stain"])
+    assert {
+        "ari_joint_vs_samplewise", "ari_joint_vs_sample", "ari_expression_vs_sample", "ari_region_vs_sample",
+        "ari_joint_vs_region",
+    } <= set(metrics["clusters"])  # fmt: skip
     assert metrics["seed"] == 0
     assert metrics["peak_rss_gib"] > 0
     assert metrics["seconds"]["gan"] > 0
@@ -58,7 +67,7 @@ def test_metrics_hold_the_agreed_keys(study):
 
 def test_table_1_has_a_row_for_each_generator_and_one_of_real_patches(study):
     table = pd.read_csv(study / "report" / "table1.csv")
-    assert table["generator"].tolist() == ["StyleGAN-G", "tissue (w = 1)", "tissue (w = 2.5)", "real patches"]
+    assert table["generator"].tolist() == ["StyleGAN-G", "tissue (w = 1)", "tissue (w = 2.5)", "real training patches"]
     page = (study / "report" / "report.html").read_text()
     assert page.index("Table 1") < page.index("What the genes drew</h2>")
     for label in table["generator"][:3]:

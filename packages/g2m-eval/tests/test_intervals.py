@@ -42,5 +42,5 @@ def test_undefined_resamples_are_left_out_and_none_at_all_is_nan():
 
 
 def test_intervals_that_touch_overlap():
-    assert Interval(value=1, low=0, high=2).overlaps(Interval(value=3, low=2, high=4))
-    assert not Interval(value=1, low=0, high=2).overlaps(Interval(value=4, low=3, high=5))
+    assert Interval(value=1.0, low=0.0, high=2.0).overlaps(Interval(value=3.0, low=2.0, high=4.0))
+    assert not Interval(value=1.0, low=0.0, high=2.0).overlaps(Interval(value=4.0, low=3.0, high=5.0))
