@@ -13,7 +13,7 @@ from g2m_cli.errors import InputError
 
 
 def images(
-    study: Annotated[Path, typer.Argument(help="Folder of `g2m run` or `g2m demo`.")],
+    study: options.Study,
     models: Annotated[
         str | None,
         typer.Option(help="Models to draw with, separated by commas (gan,tissue-w1); all trained ones by default."),

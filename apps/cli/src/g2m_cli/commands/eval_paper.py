@@ -12,14 +12,11 @@ from g2m_cli.console import say
 
 
 def paper(
-    study: Annotated[Path, typer.Argument(help="Folder of `g2m run` or `g2m demo`.")],
+    study: options.Study,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; STUDY/paper by default, where an older one is replaced.")
     ] = None,
-    models: Annotated[
-        str | None,
-        typer.Option(help="Names below STUDY/generated, separated by commas; all of the present models by default."),
-    ] = None,
+    models: options.Models = None,
     reader_study: Annotated[
         Path | None, typer.Option(help="Folder of `g2m eval study create`, with answers, for Table 2.")
     ] = None,

@@ -12,17 +12,14 @@ from g2m_cli.console import say
 
 
 def space(
-    study: Annotated[Path, typer.Argument(help="Folder of `g2m run` or `g2m demo`.")],
+    study: options.Study,
     clusters: Annotated[
         int | None, typer.Option(help="Clusters wanted in each clustering; the resolution is searched for them.", min=2)
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; STUDY/space by default, where an older one is replaced.")
     ] = None,
-    models: Annotated[
-        str | None,
-        typer.Option(help="Names below STUDY/generated, separated by commas; all of the present models by default."),
-    ] = None,
+    models: options.Models = None,
     preset: options.Preset = "base",
     set_: options.Set = None,
     config: options.Config = None,

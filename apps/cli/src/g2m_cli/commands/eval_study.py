@@ -18,7 +18,7 @@ Folder = Annotated[Path, typer.Argument(help="Folder of `g2m eval study create`.
 
 @app.command()
 def create(
-    study: Annotated[Path, typer.Argument(help="Folder of `g2m run` or `g2m demo`.")],
+    study: options.Study,
     out: Annotated[Path, typer.Option(help="Folder to write; must not exist.")],
     model: Annotated[str, typer.Option(help="Whose images: a name below STUDY/generated.")] = "gan",
     images: Annotated[int, typer.Option(help="Images in all, half of them real.", min=2)] = 50,

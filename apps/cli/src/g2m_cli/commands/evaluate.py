@@ -18,14 +18,11 @@ app = typer.Typer(help="Score generated patches, and report.", no_args_is_help=T
 
 @app.command()
 def report(
-    study: Annotated[Path, typer.Argument(help="Folder of `g2m run` or `g2m demo`.")],
+    study: options.Study,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write; STUDY/report by default, where an older one is replaced.")
     ] = None,
-    models: Annotated[
-        str | None,
-        typer.Option(help="Names below STUDY/generated, separated by commas; all of the present models by default."),
-    ] = None,
+    models: options.Models = None,
     preset: options.Preset = "base",
     set_: options.Set = None,
     seed: options.Seed = 0,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+Study = Annotated[Path, typer.Argument(help="Folder of `g2m run` or `g2m demo`.")]
 Dataset = Annotated[Path, typer.Argument(help="A dataset folder of `g2m data build`.")]
 Embeddings = Annotated[Path, typer.Argument(help="Its embeddings, of `g2m encoders embed`.")]
 Run = Annotated[Path, typer.Option(help="Run folder; the model ends up in OUT/model. The same command again resumes.")]
@@ -15,6 +16,10 @@ Conditions = Annotated[Path, typer.Argument(help="Conditions, of `g2m encoders e
 Split = Annotated[str, typer.Option(help="Spots of this split, or all.")]
 Seeds = Annotated[int, typer.Option(help="Images for each spot, of noise 0, 1, 2, …", min=1)]
 Limit = Annotated[int | None, typer.Option(help="At most this many spots, drawn at random.", min=1)]
+Models = Annotated[
+    str | None,
+    typer.Option(help="Names below STUDY/generated, separated by commas; all of the present models by default."),
+]
 Preset = Annotated[str, typer.Option(help="Row of the package's preset table: paper, paper-code, base, tiny.")]
 Set = Annotated[
     list[str] | None,
