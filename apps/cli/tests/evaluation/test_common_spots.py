@@ -56,7 +56,7 @@ def test_the_generator_of_more_spots_is_scored_again_at_the_shared_ones(spots, j
     monkeypatch.setattr(common_spots, "read_generated", lambda folder: read[folder.name])
     found = {"gan": scores(spots, judge, range(20), 2), "tissue-w1": scores(spots, judge, few, 3)}
     settings = EvaluationSettings(permutations=9, kernel_subsets=2)
-    again = score_at_common_spots(Study(tmp_path), found, spots, judge, settings, seed=0)
+    again = score_at_common_spots(Study(tmp_path), found, judge, settings, seed=0)
     assert list(again) == ["gan"]
     protocols = [entry["distances"][0]["protocol"] for entry in (again["gan"], found["tissue-w1"].metrics)]
     assert protocols[0] == protocols[1]  # the same real patches, and as many
@@ -72,4 +72,4 @@ def test_the_generator_of_more_spots_is_scored_again_at_the_shared_ones(spots, j
 
 def test_generators_of_the_same_spots_need_no_second_score(spots, judge, tmp_path):
     found = {name: scores(spots, judge, range(20), 2) for name in ("gan", "tissue-w1")}
-    assert score_at_common_spots(Study(tmp_path), found, spots, judge, EvaluationSettings(), seed=0) == {}
+    assert score_at_common_spots(Study(tmp_path), found, judge, EvaluationSettings(), seed=0) == {}

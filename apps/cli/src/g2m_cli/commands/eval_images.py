@@ -29,7 +29,8 @@ def images(
     reference: Annotated[str, typer.Option(help="Real patches to compare with: test, train or both.")] = "test,train",
     limit: options.Limit = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write; STUDY/images by default, where an older one is replaced.")
+        Path | None,
+        typer.Option(help="Folder to write; STUDY/images by default; an older one is moved to superseded/."),
     ] = None,
     preset: options.Preset = "base",
     set_: options.Set = None,

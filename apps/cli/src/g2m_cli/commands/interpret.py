@@ -12,12 +12,11 @@ from g2m_cli.console import say, show
 from g2m_cli.errors import InputError
 
 app = typer.Typer(help="Which genes tell clusters apart, and what they would change.", no_args_is_help=True)
-StudyFolder = Annotated[Path, typer.Argument(help="Folder of `g2m run` or `g2m demo`.")]
 
 
 @app.command()
 def attribute(
-    study: StudyFolder,
+    study: options.Study,
     clusters: Annotated[
         str | None,
         typer.Option(
@@ -66,7 +65,7 @@ def attribute(
 
 @app.command()
 def enrich(
-    study: StudyFolder,
+    study: options.Study,
     gene_sets: Annotated[
         Path | None, typer.Option(help="Local GMT file, such as MSigDB's GO:CC; a phantom's own sets by default.")
     ] = None,
@@ -103,7 +102,7 @@ def enrich(
 
 @app.command()
 def perturb(
-    study: StudyFolder,
+    study: options.Study,
     model: Annotated[str, typer.Option(help="Generator: a run of the study, gan or tissue or sd.")] = "gan",
     genes: Annotated[str | None, typer.Option(help="Symbols, separated by commas: Umod,Slc12a1.")] = None,
     gene_set: Annotated[str | None, typer.Option(help="A set's name, in place of --genes.")] = None,

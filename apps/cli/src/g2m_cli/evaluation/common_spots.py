@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from g2m_cli.console import say
+from g2m_cli.evaluation.scoring import compare_with_real
 from g2m_cli.generation import read_generated
 
 if TYPE_CHECKING:
-    from g2m_cli.evaluation.scoring import GeneratorScores, Judge, TestSpots
+    from g2m_cli.evaluation.scoring import GeneratorScores, Judge
     from g2m_cli.study import Study
     from g2m_eval import EvaluationSettings
 
@@ -30,7 +31,6 @@ _KEPT = (
 def score_at_common_spots(
     study: Study,
     scores: Mapping[str, GeneratorScores],
-    spots: TestSpots,
     judge: Judge,
     settings: EvaluationSettings,
     *,
@@ -41,7 +41,6 @@ def score_at_common_spots(
     One image is taken of each spot that all generators share. Nothing is given where all have the same images anyway,
     nor of spots too few to compare.
     """
-    from g2m_eval import evaluate_generator
     from g2m_eval.distances.manifold import DENSITY_NEIGHBOURS
 
     common = reduce(np.intersect1d, (score.spots.obs.index.to_numpy().astype(str) for score in scores.values()))
@@ -56,19 +55,12 @@ def score_at_common_spots(
         drawn = score.spots.only(rows)
         shuffled, index, _ = read_generated(study.generated(f"{name}-shuffled"))
         first = index.reset_index(drop=True).drop_duplicates("spot")
-        metrics = evaluate_generator(
-            extractor=judge.extractor,
-            train=judge.patches,
-            test=drawn.patches,
+        metrics = compare_with_real(
+            drawn,
+            judge,
+            settings,
             generated=score.generated[rows],
             shuffled=shuffled[first.index[first["spot"].isin(common)]],
-            patch_um=drawn.patch_um,
-            samples=drawn.samples,
-            train_regions=judge.regions,
-            truth=drawn.truth,
-            factors=spots.dataset.truth_factors(),
-            permutations=settings.permutations,
-            kernel_subsets=settings.kernel_subsets,
             seed=seed,
         ).metrics
         found[name] = {key: metrics[key] for key in _KEPT if key in metrics}

@@ -84,7 +84,7 @@ def write_study_report(
         name: score_generator(study, name, spots, judge, yardsticks, settings.model, seed=settings.seed)
         for name in models
     }
-    common = score_at_common_spots(study, scores, spots, judge, settings.model, seed=settings.seed)
+    common = score_at_common_spots(study, scores, judge, settings.model, seed=settings.seed)
     for name, entry in common.items():
         scores[name].metrics["at_common_spots"] = entry
     space = space_of_study(study, spots, judge, models, settings.model.space, seed=settings.seed)

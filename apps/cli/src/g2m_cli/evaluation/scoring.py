@@ -216,28 +216,13 @@ def score_generator(
 
     Only spots that were drawn count, on both sides.
     """
-    from g2m_eval import evaluate_generator
-
     generated, index, record = read_generated(study.generated(name))
     shuffled, shuffled_index, _ = read_generated(study.generated(f"{name}-shuffled"))
     spot = spots.find(index["spot"], study.generated(name))
     rows, first, owner = np.unique(spot, return_index=True, return_inverse=True)
     drawn = spots.only(rows)
-    evaluation = evaluate_generator(
-        extractor=judge.extractor,
-        train=judge.patches,
-        test=drawn.patches,
-        generated=generated,
-        shuffled=shuffled,
-        patch_um=drawn.patch_um,
-        samples=drawn.samples,
-        spots=owner,
-        train_regions=judge.regions,
-        truth=drawn.truth,
-        factors=spots.dataset.truth_factors(),
-        permutations=settings.permutations,
-        kernel_subsets=settings.kernel_subsets,
-        seed=seed,
+    evaluation = compare_with_real(
+        drawn, judge, settings, generated=generated, shuffled=shuffled, owner=owner, seed=seed
     )
     floor = spots.find(shuffled_index["spot"], study.generated(f"{name}-shuffled"))
     conditions = yardsticks.score(generated, shuffled, spot, floor)
@@ -250,6 +235,40 @@ def score_generator(
         metrics=evaluation.metrics
         | conditions.metrics
         | {"seconds_per_1000_images": timing.get("seconds_per_1000_images")},
+    )
+
+
+def compare_with_real(
+    drawn: TestSpots,
+    judge: Judge,
+    settings: EvaluationSettings,
+    *,
+    generated: NDArray[np.uint8],
+    shuffled: NDArray[np.uint8],
+    owner: NDArray[np.int64] | None = None,
+    seed: int,
+) -> GeneratorEvaluation:
+    """Compare generated patches with the real ones of the spots that were drawn.
+
+    ``owner`` is the row of ``drawn`` that each generated patch belongs to; by default they correspond one to one.
+    """
+    from g2m_eval import evaluate_generator
+
+    return evaluate_generator(
+        extractor=judge.extractor,
+        train=judge.patches,
+        test=drawn.patches,
+        generated=generated,
+        shuffled=shuffled,
+        patch_um=drawn.patch_um,
+        samples=drawn.samples,
+        spots=owner,
+        train_regions=judge.regions,
+        truth=drawn.truth,
+        factors=drawn.dataset.truth_factors(),
+        permutations=settings.permutations,
+        kernel_subsets=settings.kernel_subsets,
+        seed=seed,
     )
 
 
