@@ -24,8 +24,10 @@ STUDY = '[study]\nname = "s"\n'
 def test_every_key_is_read_and_paths_are_relative_to_the_manifest(write, tmp_path):
     (tmp_path / "genes.txt").write_text("A\n")
     (tmp_path / "truth").mkdir()
+    (tmp_path / "sets.gmt").write_text("SET\t\tA\n")
     path = write(
-        STUDY + 'genes = "genes.txt"\ntruth = "truth"\n[view]\nwindow_bins = 9\nstride_bins = 3\n'
+        STUDY
+        + 'genes = "genes.txt"\ntruth = "truth"\ngene_sets = "sets.gmt"\n[view]\nwindow_bins = 9\nstride_bins = 3\n'
         '[patch]\npixels = 64\nstain = "none"\n'
         + SAMPLE
         + 'platform = "st"\nmpp = 1\npitch_um = 200.0\nspot_um = 90.5\n'
@@ -33,6 +35,7 @@ def test_every_key_is_read_and_paths_are_relative_to_the_manifest(write, tmp_pat
     manifest = read_manifest(path)
     sample = manifest.samples[0]
     assert (manifest.gene_file, manifest.truth_folder) == (tmp_path / "genes.txt", tmp_path / "truth")
+    assert manifest.gene_sets_file == tmp_path / "sets.gmt"
     assert (manifest.view.window_bins, manifest.view.stride_bins) == (9, 3)
     assert (manifest.patch.pixels, manifest.patch.stain) == (64, "none")
     assert (sample.spaceranger, sample.image) == (tmp_path / "outs", tmp_path / "slide.tif")
@@ -68,6 +71,7 @@ def test_defaults_are_the_papers(write):
         (STUDY + SAMPLE.replace("slide.tif", "detected_tissue_image.jpg"), "a grey overlay"),
         (STUDY + 'genes = "g.txt"\n' + SAMPLE, "g.txt: no such gene list"),
         (STUDY + 'truth = "t"\n' + SAMPLE, "t: no such folder"),
+        (STUDY + 'gene_sets = "s.gmt"\n' + SAMPLE, "s.gmt: no such file of gene sets"),
         (STUDY + "[view]\nwindow_bins = 4\n" + SAMPLE, "must be odd"),
         (STUDY + "[view]\nstride_bins = 0\n" + SAMPLE, "at least 1"),
         (STUDY + "[patch]\npixels = 2\n" + SAMPLE, "between 8 and 4096"),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from g2m_data.atomic import temporary_sibling
 from g2m_data.count_store import store_path, write_counts
 from g2m_data.errors import InputError
+from g2m_data.gene_sets import copy_gene_sets
 from g2m_data.image_store import create_pixels, write_image
 from g2m_data.lattice import Lattice, fit_lattice
 from g2m_data.manifest import Manifest, SampleEntry, View, read_manifest
@@ -67,6 +68,7 @@ def build_dataset(manifest: Path, out: Path, *, overwrite: bool = False, track: 
             entry["notes"] += panel_notes
         if study.truth_folder is not None:
             shutil.copytree(study.truth_folder, folder / "truth")
+        copy_gene_sets(study, folder)
         (folder / "genes.txt").write_text("\n".join(genes) + "\n", encoding="utf-8")
         content = {
             "format": FORMAT,

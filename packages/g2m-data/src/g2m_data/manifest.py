@@ -29,6 +29,8 @@ class Study:
     """``"common"``, or a file with one gene symbol per line."""
     truth: str | None = None
     """Folder with the known truth of a simulated study."""
+    gene_sets: str | None = None
+    """Local GMT file that genes are enriched for; a phantom brings its own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +112,11 @@ class Manifest:
     def truth_folder(self) -> Path | None:
         """The folder of known truth, or None."""
         return None if self.study.truth is None else self.path.parent / self.study.truth
+
+    @property
+    def gene_sets_file(self) -> Path | None:
+        """The GMT file that the manifest names, or None."""
+        return None if self.study.gene_sets is None else self.path.parent / self.study.gene_sets
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -193,6 +200,8 @@ def _check(manifest: Manifest) -> None:
         raise InputError(f"{manifest.gene_file}: no such gene list (named by 'genes' in {path}; or write \"common\")")
     if manifest.truth_folder is not None and not manifest.truth_folder.is_dir():
         raise InputError(f"{manifest.truth_folder}: no such folder (named by 'truth' in {path})")
+    if manifest.gene_sets_file is not None and not manifest.gene_sets_file.is_file():
+        raise InputError(f"{manifest.gene_sets_file}: no such file of gene sets (named by 'gene_sets' in {path})")
 
     seen: set[str] = set()
     for sample in manifest.samples:

@@ -40,6 +40,7 @@ def resolve_settings(manifest: Manifest) -> dict[str, Any]:
     """The manifest with every default filled in; of paths only the last part, so that a study may be moved."""
     content = asdict(manifest)
     del content["path"]
+    del content["study"]["gene_sets"]  # no pair depends on them
     for sample in content["samples"]:
         sample["spaceranger"], sample["image"] = sample["spaceranger"].name, sample["image"].name
         if sample["prefix"] is None:  # a later setting: the ids of earlier studies stay
