@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import pandas as pd
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure
 
 from g2m_eval.errors import InputError
 from g2m_eval.figures.style import png_bytes, svg_bytes
+from g2m_eval.report.folders import beside, swap_in, sweep
 from g2m_eval.report.markup import flatten, plain_values, prepare_sections, render_page
 
 _OWN_FILES = ("report.html", "metrics.json")
@@ -121,13 +121,15 @@ def write_report(
     """
     directory = Path(directory)
     kind = (provenance or {}).get("kind")
+    sweep(directory)
     check_replaceable(directory, kind)
     figures = [figure for section in sections for figure in section.figures]
     tables = [table for section in sections for table in section.tables if table.name]
     _check_names([figure.name for figure in figures], "figure")
     _check_names([table.name for table in tables], "table")
     directory.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    building = beside(directory, "building")
+    building.mkdir()
     try:
         images = {figure.name: png_bytes(figure.figure, dpi) for figure in figures}
         (building / "figures").mkdir()
@@ -154,8 +156,7 @@ def write_report(
             write(building / name)
         written = sorted(file.relative_to(building).as_posix() for file in building.rglob("*") if not file.is_dir())
         _write_json(building / _LISTING, {"kind": kind, "files": written})
-        building.chmod(0o755)
-        _swap_in(building, directory)
+        swap_in(building, directory)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
@@ -215,14 +216,3 @@ def _check_names(names: Sequence[str], kind: str) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"two {kind}s are called {twice[0]!r}: give each its own name")
-
-
-def _swap_in(building: Path, directory: Path) -> None:
-    """Put the finished report in place; an older one is moved aside first, so that no mixture is ever visible."""
-    if not directory.exists():
-        building.rename(directory)
-        return
-    old = Path(mkdtemp(prefix=f".{directory.name}-old-", dir=directory.parent))
-    directory.rename(old / directory.name)
-    building.rename(directory)
-    shutil.rmtree(old)
