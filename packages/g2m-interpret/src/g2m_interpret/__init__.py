@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from g2m_interpret.errors import InputError, OutsideTraining
     from g2m_interpret.figures.genes import figure_enrichment, figure_top_genes
     from g2m_interpret.figures.perturbation import difference_map, figure_doses, figure_perturbation
+    from g2m_interpret.figures.screen import figure_image_genes, figure_screen
     from g2m_interpret.images.surrogates import along, image_surrogates, surrogate_agreement
     from g2m_interpret.images.through_generator import attribute_images
     from g2m_interpret.perturbation.dose import DoseResponse, dose_response
@@ -33,8 +34,9 @@ if TYPE_CHECKING:
         summarise_changes,
     )
     from g2m_interpret.perturbation.familiarity import Familiarity
-    from g2m_interpret.perturbation.screen import rank_by_gradient, screen_table, verify_edits
+    from g2m_interpret.perturbation.screen import gene_controls, rank_by_gradient, screen_table, set_controls
     from g2m_interpret.perturbation.simulator import Simulator, draw_keys
+    from g2m_interpret.perturbation.verification import verify_edits
     from g2m_interpret.scoring import DriverDefinition, driver_genes, rank_true_sets, score_drivers
 
 # Names are looked up at first use, so that importing this package costs neither torch nor matplotlib.
@@ -69,8 +71,11 @@ _HOME = {
     "enrich_ranking": "enrichment.prerank",
     "figure_doses": "figures.perturbation",
     "figure_enrichment": "figures.genes",
+    "figure_image_genes": "figures.screen",
     "figure_perturbation": "figures.perturbation",
+    "figure_screen": "figures.screen",
     "figure_top_genes": "figures.genes",
+    "gene_controls": "perturbation.screen",
     "image_surrogates": "images.surrogates",
     "integrate_gradients": "attribution.integral",
     "match_gene_sets": "enrichment.gene_sets",
@@ -83,13 +88,14 @@ _HOME = {
     "read_gmt": "enrichment.gene_sets",
     "score_drivers": "scoring",
     "screen_table": "perturbation.screen",
+    "set_controls": "perturbation.screen",
     "share_beyond": "perturbation.effects",
     "significant_terms": "enrichment.tables",
     "summarise_changes": "perturbation.effects",
     "surrogate_agreement": "images.surrogates",
     "terms_table": "enrichment.tables",
     "top_genes": "attribution.ranking",
-    "verify_edits": "perturbation.screen",
+    "verify_edits": "perturbation.verification",
 }
 __all__ = [
     "PRESETS",
@@ -122,8 +128,11 @@ __all__ = [
     "enrich_ranking",
     "figure_doses",
     "figure_enrichment",
+    "figure_image_genes",
     "figure_perturbation",
+    "figure_screen",
     "figure_top_genes",
+    "gene_controls",
     "image_surrogates",
     "integrate_gradients",
     "match_gene_sets",
@@ -136,6 +145,7 @@ __all__ = [
     "read_gmt",
     "score_drivers",
     "screen_table",
+    "set_controls",
     "share_beyond",
     "significant_terms",
     "summarise_changes",

@@ -1,14 +1,12 @@
-import json
-
 import numpy as np
-import pandas as pd
 import pytest
 
 from g2m_interpret.errors import InputError
 from g2m_interpret.images.through_generator import attribute_images
 from g2m_interpret.perturbation.edits import Edit
-from g2m_interpret.perturbation.screen import rank_by_gradient, screen_table, verify_edits
+from g2m_interpret.perturbation.screen import gene_controls, rank_by_gradient, screen_table, set_controls
 from g2m_interpret.perturbation.simulator import draw_keys
+from g2m_interpret.perturbation.verification import verify_edits
 
 KEYS = draw_keys([f"spot {i}" for i in range(6)], 2, 0)
 
@@ -17,73 +15,13 @@ def edits_of(genes):
     return [Edit(up=(gene,), label=gene) for gene in genes]
 
 
-class Counted:
-    """A generator that counts its calls, and can fail after some."""
-
-    def __init__(self, toy, fail_after=None):
-        self.toy, self.calls, self.fail_after = toy, 0, fail_after
-
-    def simulator(self, genes):
-        import dataclasses
-
-        return dataclasses.replace(self.toy.simulator(genes), generate=self.generate)
-
-    def generate(self, condition, keys):
-        self.calls += 1
-        if self.fail_after is not None and self.calls > self.fail_after:
-            raise KeyboardInterrupt
-        return self.toy.generate(condition, keys)
+def verify(simulator, expression, edits, folder):
+    return verify_edits(simulator, expression, edits, KEYS, folder, models={"gan": "1"}, resamples=20)
 
 
-def verify(simulator, spots, genes, folder, **arguments):
-    return verify_edits(
-        simulator, spots[0][:6], edits_of(genes), KEYS, folder, models={"gan": "1"}, resamples=20, **arguments
-    )
-
-
-def test_a_stopped_screen_goes_on_where_it_was(spots, genes, toy, tmp_path):
-    whole = verify(toy.simulator(genes), spots, genes[:6], tmp_path / "whole")
-    stopped = Counted(toy, fail_after=4)  # the unedited spots and three edits
-    with pytest.raises(KeyboardInterrupt):
-        verify(stopped.simulator(genes), spots, genes[:6], tmp_path / "halves")
-    rest = Counted(toy)
-    halves = verify(rest.simulator(genes), spots, genes[:6], tmp_path / "halves")
-    assert rest.calls == 1 + 3
-    pd.testing.assert_frame_equal(halves, whole)
-    again = Counted(toy)
-    verify(again.simulator(genes), spots, genes[:6], tmp_path / "halves")
-    assert again.calls == 0
-
-
-def test_a_line_cut_short_is_repeated(spots, genes, toy, tmp_path):
-    whole = verify(toy.simulator(genes), spots, genes[:3], tmp_path)
-    path = tmp_path / "verified-0-of-1.jsonl"
-    path.write_bytes(path.read_bytes()[:-40])
-    pd.testing.assert_frame_equal(verify(toy.simulator(genes), spots, genes[:3], tmp_path), whole)
-    assert sum(line.startswith("{") and line.endswith("}") for line in path.read_text().splitlines()) == 3
-
-
-def test_processes_share_the_edits_and_one_table(spots, genes, toy, tmp_path):
-    alone = verify(toy.simulator(genes), spots, genes[:5], tmp_path / "one")
-    first = verify(toy.simulator(genes), spots, genes[:5], tmp_path / "two", share=(0, 2))
-    assert sorted(set(first["edit"])) == ["Gene0", "Gene2", "Gene4"]
-    both = verify(toy.simulator(genes), spots, genes[:5], tmp_path / "two", share=(1, 2))
-    pd.testing.assert_frame_equal(both, alone)
-
-
-def test_results_of_other_models_are_refused(spots, genes, toy, tmp_path):
-    verify(toy.simulator(genes), spots, genes[:2], tmp_path)
-    line = json.loads((tmp_path / "verified-0-of-1.jsonl").read_text().splitlines()[0])
-    assert line["rows"][0]["statistic"] == "pink"
-    with pytest.raises(InputError, match="other models"):
-        verify_edits(
-            toy.simulator(genes), spots[0][:6], edits_of(genes[:2]), KEYS, tmp_path, models={"gan": "2"}, resamples=20
-        )
-
-
-def test_edits_of_one_name_are_refused(spots, genes, toy, tmp_path):
-    with pytest.raises(InputError, match="same name"):
-        verify(toy.simulator(genes), spots, ["Gene0", "Gene0"], tmp_path)
+@pytest.fixture
+def gradients(spots, genes, toy):
+    return attribute_images(spots[0][:6], genes, KEYS, encode=toy.encode, draw=toy.draw, statistics=toy.pink)
 
 
 def test_one_table_holds_prediction_and_verification(spots, genes, toy, tmp_path):
@@ -91,7 +29,7 @@ def test_one_table_holds_prediction_and_verification(spots, genes, toy, tmp_path
     found = attribute_images(expression, genes, KEYS, encode=toy.encode, draw=toy.draw, statistics=toy.pink)
     ranked = rank_by_gradient(found, "pink", fold=0.0)
     assert set(ranked["gene"][:8]) == set(genes[:8])
-    verified = verify(toy.simulator(genes), spots, ranked["gene"][:8], tmp_path)
+    verified = verify(toy.simulator(genes), expression, edits_of(ranked["gene"][:8]), tmp_path)
     table = screen_table(ranked, verified, "pink")
     assert table["rank"].tolist() == list(range(1, 25))
     np.testing.assert_allclose(table["change"][:8], table["predicted"][:8], atol=0.01)
@@ -100,3 +38,56 @@ def test_one_table_holds_prediction_and_verification(spots, genes, toy, tmp_path
     assert doubled.set_index("gene").loc["Gene0", "predicted"] == pytest.approx(-found[:, "Gene0"].X[0, 0])
     with pytest.raises(InputError, match="no statistic"):
         rank_by_gradient(found, "lumen", fold=2.0)
+
+
+def test_a_set_is_predicted_by_the_sum_of_its_genes(gradients):
+    sets = {"own": ["Gene0", "Gene1"], "against": ["Gene4", "Gene5", "Gene6"], "silent": ["Gene20"]}
+    table = rank_by_gradient(gradients, "pink", fold=0.0, sets=sets).set_index("set")
+    alone = rank_by_gradient(gradients, "pink", fold=0.0).set_index("gene")["predicted"]
+    assert table.loc["own", "predicted"] == pytest.approx(alone["Gene0"] + alone["Gene1"])
+    assert table.loc["own", "predicted"] < 0 < table.loc["against", "predicted"]
+    assert table.loc["silent", "rank"] == 3
+    assert table.loc["against", "genes"] == 3
+    with pytest.raises(InputError, match="not in the panel of 24"):
+        rank_by_gradient(gradients, "pink", fold=0.0, sets={"lost": ["Umod"]})
+
+
+def test_genes_can_be_chosen_before_ranking(gradients):
+    table = rank_by_gradient(gradients, "pink", fold=0.0, genes=["Gene3", "Gene20"])
+    assert table["gene"].tolist() == ["Gene3", "Gene20"]
+    assert table["rank"].tolist() == [1, 2]
+
+
+def test_controls_are_other_genes_of_like_expression(spots, genes):
+    expression = spots[0][:6].copy()
+    expression[:, 12:] = np.linspace(0, 3, 12)
+    edits = [*edits_of(genes[:4]), *edits_of(["Gene23"])]
+    drawn = {edit.name for edit in gene_controls(genes, expression, edits, number=5, seed=0)}
+    assert len(drawn) == 5
+    assert not drawn & {edit.name for edit in edits}
+    few = gene_controls(genes, expression, edits_of(genes[:22]), number=40, seed=0)
+    assert {edit.name for edit in few} == {"Gene22", "Gene23"}
+    assert gene_controls(genes, expression, edits_of(genes), number=40, seed=0) == []
+
+
+def test_controls_of_a_set_have_its_size_and_names_of_their_own(spots, genes):
+    edit = Edit(up=("Gene0", "Gene1"), fold=2.0, label="SET")
+    controls = set_controls(genes, spots[0][:6], edit, number=3, seed=0)
+    assert [one.name for one in controls] == ["SET, random set 1", "SET, random set 2", "SET, random set 3"]
+    assert all(len(one.up) == 2 and one.fold == 2.0 and not set(one.up) & set(edit.up) for one in controls)
+
+
+def test_what_was_screened_is_held_against_its_controls(spots, genes, toy, gradients, tmp_path):
+    ranked = rank_by_gradient(gradients, "pink", fold=0.0)
+    edits, controls = edits_of(["Gene0", "Gene4"]), edits_of(["Gene12", "Gene13", "Gene14"])
+    verified = verify(toy.simulator(genes), spots[0][:6], edits + controls, tmp_path)
+    labels = [edit.name for edit in controls]
+    table = screen_table(ranked, verified, "pink", {"Gene0": labels, "Gene4": labels}).set_index("gene")
+    assert table["screened"].sum() == 2
+    assert table.loc[["Gene0", "Gene4"], "same_sign"].tolist() == [1, 1]
+    assert table.loc[["Gene0", "Gene4"], "beyond_random"].tolist() == [1, 1]  # the others paint nothing
+    assert table.loc["Gene0", "controls"] == 3
+    assert table.loc["Gene12", "change"] == 0
+    assert table.loc["Gene12", ["same_sign", "beyond_random"]].isna().all()
+    wrong = ranked.assign(predicted=-ranked["predicted"])
+    assert screen_table(wrong, verified, "pink").set_index("gene").loc["Gene0", "same_sign"] == 0

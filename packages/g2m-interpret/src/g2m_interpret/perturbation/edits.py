@@ -110,7 +110,8 @@ def matched_genes(
     position = {gene: column for column, gene in enumerate(genes)}
     wanted = [position[gene] for gene in targets]
     # ordered by expression, equal ones by name, so that the order of genes does not matter
-    others = np.array([i for i in np.lexsort((np.asarray(genes, dtype=object), mean)) if i not in set(wanted)])
+    order = np.lexsort((np.asarray(genes, dtype=object), mean))
+    others = order[~np.isin(order, wanted)]
     if len(others) < len(wanted):
         raise InputError(f"{len(wanted)} genes cannot be matched by the panel's other {len(others)}")
     generator = np.random.default_rng(seed)

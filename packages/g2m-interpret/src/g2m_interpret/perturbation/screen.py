@@ -1,31 +1,32 @@
-"""Screens: the gradient ranks all genes, the top ones are regenerated; a stopped screen goes on where it was."""
+"""Screens: the gradient ranks all genes or gene sets, what is regenerated shows which of them hold."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import anndata
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from g2m_interpret import keys
 from g2m_interpret.errors import InputError
-from g2m_interpret.perturbation.edits import Edit, edit_expression
-from g2m_interpret.perturbation.effects import Perturbation, summarise_changes
-from g2m_interpret.perturbation.familiarity import Familiarity
-from g2m_interpret.perturbation.simulator import Simulator
-from g2m_interpret.progress import Track, pass_through
+from g2m_interpret.perturbation.edits import Edit, matched_genes
+from g2m_interpret.perturbation.effects import random_edits, share_beyond
+
+_VERIFIED = ("before", "change", "low", "high", "change_sd", "familiar")
 
 
-def rank_by_gradient(attributions: anndata.AnnData, statistic: str, *, fold: float) -> pd.DataFrame:
-    """All genes by the change the gradient predicts, largest either way first.
+def rank_by_gradient(
+    attributions: anndata.AnnData,
+    statistic: str,
+    *,
+    fold: float,
+    genes: Collection[str] | None = None,
+    sets: Mapping[str, Sequence[str]] | None = None,
+) -> pd.DataFrame:
+    """Genes, or gene sets, by the change the gradient predicts, largest either way first.
 
     Parameters
     ----------
@@ -35,95 +36,92 @@ def rank_by_gradient(attributions: anndata.AnnData, statistic: str, *, fold: flo
         A row of them.
     fold
         0 = knockout, else the change is that of a doubling times log2 of the fold.
+    genes
+        Those to rank; all by default.
+    sets
+        Rank these instead, each by the sum of its genes' predictions.
 
     Returns
     -------
-    gene, predicted, predicted_sd (in standard deviations of the statistic over images), rank from 1.
+    gene (or set, genes), predicted, predicted_sd (in standard deviations of the statistic over images), rank from 1.
 
     Raises
     ------
     InputError
-        There is no such statistic.
+        There is no such statistic, or a gene is not in the panel.
     """
     if statistic not in attributions.obs_names:
         raise InputError(f"no statistic {statistic!r}; there are {', '.join(attributions.obs_names)}")
     row = attributions.obs_names.get_loc(statistic)
     source = attributions.layers[keys.KNOCKOUT][row] if fold == 0 else attributions.X[row] * np.log2(fold)
-    table = pd.DataFrame({"gene": attributions.var_names.to_numpy(), "predicted": np.asarray(source, dtype=np.float64)})
+    of_gene = pd.Series(np.asarray(source, dtype=np.float64), index=attributions.var_names.to_numpy())
+    wanted = [*(genes or ()), *(gene for members in (sets or {}).values() for gene in members)]
+    missing = [gene for gene in wanted if gene not in of_gene.index]
+    if missing:
+        raise InputError(f"gene {missing[0]} is not in the panel of {len(of_gene)} genes ({len(missing)} in all)")
+    if sets is None:
+        kept = of_gene if genes is None else of_gene[of_gene.index.isin(list(genes))]
+        table = pd.DataFrame({"gene": kept.index.to_numpy(), "predicted": kept.to_numpy()})
+    else:
+        table = pd.DataFrame(
+            {
+                "set": list(sets),
+                "genes": [len(members) for members in sets.values()],
+                "predicted": [float(of_gene[list(members)].sum()) for members in sets.values()],
+            }
+        )
     table["predicted_sd"] = table["predicted"] / max(float(attributions.obs["deviation"].iloc[row]), 1e-12)
-    table = table.iloc[np.lexsort([table["gene"], -table["predicted"].abs()])].reset_index(drop=True)
+    table = table.iloc[np.lexsort([table.iloc[:, 0], -table["predicted"].abs()])].reset_index(drop=True)
     table["rank"] = np.arange(1, len(table) + 1)
     return table
 
 
-def verify_edits(
-    simulator: Simulator,
-    expression: Float[np.ndarray, "spot gene"],
-    edits: Sequence[Edit],
-    noise_keys: Int[np.ndarray, "spot seed"],
-    folder: Path,
-    *,
-    models: Mapping[str, Any],
-    share: tuple[int, int] = (0, 1),
-    resamples: int = 1000,
-    familiarity: Familiarity | None = None,
-    seed: int = 0,
-    track: Track = pass_through,
-) -> pd.DataFrame:
-    """Regenerate with every edit and note each result at once, so that nothing is done twice.
+def gene_controls(
+    genes: Sequence[str], expression: Float[np.ndarray, "spot gene"], edits: Sequence[Edit], *, number: int, seed: int
+) -> list[Edit]:
+    """The same done to genes that are not in the screen, expressed like those that are.
 
-    Each process appends to a file of its own, ``verified-<process>-of-<processes>.jsonl``: a line an edit, written in
-    one piece. A line cut short by a crash is dropped and its edit repeated.
+    A gene is matched to each of `number` edits, taken evenly down their order; together they show what any gene of
+    such expression does. Fewer where the panel has no more.
 
     Parameters
     ----------
     edits
-        With different names.
-    folder
-        Made if absent; shared by all processes of a screen.
-    models
-        What tells this screen's models and spots apart (ids, hashes): with expression, noise and settings it makes the
-        fingerprint that a folder's results must carry.
-    share
-        (process, processes): this one takes every processes-th edit.
+        Of one gene each.
+    """
+    screened = [gene for edit in edits for gene in (*edit.up, *edit.down)]
+    number = min(number, len(edits), len(genes) - len(set(screened)))
+    if number < 1:
+        return []
+    chosen = [edits[place] for place in np.linspace(0, len(edits) - 1, number).round().astype(int)]
+    targets = [screened[edits.index(edit)] for edit in chosen]
+    passed_over = set(screened) - set(targets)
+    kept = [column for column, gene in enumerate(genes) if gene not in passed_over]
+    mean = expression.mean(axis=0, dtype=np.float64)
+    (drawn,) = matched_genes(mean[kept], [genes[column] for column in kept], targets, sets=1, seed=seed)
+    return [replace(edit, up=(gene,), label=gene) for edit, gene in zip(chosen, drawn, strict=True)]
 
-    Returns
-    -------
-    As `summarise_changes`, of all edits that any process has verified so far, in the order of `edits`.
+
+def set_controls(
+    genes: Sequence[str], expression: Float[np.ndarray, "spot gene"], edit: Edit, *, number: int, seed: int
+) -> list[Edit]:
+    """The same done to random sets of the edit's size, matched to it gene by gene in mean expression.
 
     Raises
     ------
     InputError
-        Two edits have one name, or the folder holds another screen.
+        The panel is too small to match them.
     """
-    if len({edit.name for edit in edits}) < len(edits):
-        raise InputError("two edits of this screen have the same name: label them")
-    process, processes = share
-    fingerprint = _fingerprint(simulator, expression, noise_keys, models, resamples, seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    done = _read(folder, fingerprint)
-    own = [edit for edit in list(edits)[process::processes] if _key(edit) not in done]
-    if own:
-        before, statistics = simulator.simulate(expression, noise_keys)
-        inside = float(familiarity.is_familiar(expression).mean()) if familiarity else float("nan")
-    for edit in track(own, description="Verifying", total=len(own)):
-        edited = edit_expression(expression, simulator.genes, edit)
-        found = Perturbation(
-            edits=(edit,),
-            statistics=statistics,
-            before=before,
-            after=simulator.simulate(edited, noise_keys)[0][None],
-            familiar_before=inside,
-            familiar_after=np.array([familiarity.is_familiar(edited).mean() if familiarity else np.nan]),
-        )
-        rows = summarise_changes(found, resamples=resamples, seed=seed).to_dict("records")
-        line = json.dumps({"screen": fingerprint, "edit": _key(edit), "rows": rows}) + "\n"
-        _append(folder / f"verified-{process}-of-{processes}.jsonl", line)
-    done = _read(folder, fingerprint)
-    return pd.DataFrame([row for edit in edits for row in done.get(_key(edit), [])])
+    drawn = random_edits(genes, expression, edit, number, seed)
+    return [replace(one, label=f"{edit.name}, {one.name}") for one in drawn]
 
 
-def screen_table(ranked: pd.DataFrame, verified: pd.DataFrame, statistic: str) -> pd.DataFrame:
+def screen_table(
+    ranked: pd.DataFrame,
+    verified: pd.DataFrame,
+    statistic: str,
+    controls: Mapping[str, Sequence[str]] | None = None,
+) -> pd.DataFrame:
     """One table of a screen: the gradient's rank and prediction of all genes, and what regeneration showed of the top.
 
     Parameters
@@ -131,53 +129,29 @@ def screen_table(ranked: pd.DataFrame, verified: pd.DataFrame, statistic: str) -
     ranked
         Of `rank_by_gradient`.
     verified
-        Of `verify_edits`, whose edits are labelled by their gene.
+        Of `verify_edits`, whose edits are labelled by their gene or set.
+    controls
+        Of each gene or set that was screened: the labels of its random counterparts, verified too.
+
+    Returns
+    -------
+    `ranked` and, of what was verified: before, change, low, high, change_sd, familiar; ``screened`` (not itself a
+    control); of what was screened also ``same_sign`` (1 where the change goes the way that was predicted),
+    ``beyond_random`` (share of controls whose change is smaller, either way) and ``controls``, their number.
     """
     own = verified[verified["statistic"] == statistic] if len(verified) else pd.DataFrame({"edit": []})
-    columns = ["edit", "before", "change", "low", "high", "change_sd", "familiar"]
-    joined = ranked.merge(own.reindex(columns=columns).rename(columns={"edit": "gene"}), on="gene", how="left")
-    return joined.sort_values("rank", ignore_index=True)
-
-
-def _fingerprint(
-    simulator: Simulator,
-    expression: Float[np.ndarray, "spot gene"],
-    noise_keys: Int[np.ndarray, "spot seed"],
-    models: Mapping[str, Any],
-    resamples: int,
-    seed: int,
-) -> str:
-    digest = hashlib.sha256(json.dumps([list(simulator.genes), dict(models), resamples, seed], sort_keys=True).encode())
-    for array in (expression, noise_keys):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _key(edit: Edit) -> str:
-    return hashlib.sha256(json.dumps(asdict(edit), sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _read(folder: Path, fingerprint: str) -> dict[str, list[dict[str, Any]]]:
-    done: dict[str, list[dict[str, Any]]] = {}
-    for path in sorted(folder.glob("verified-*.jsonl")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                entry = json.loads(line)
-            except json.JSONDecodeError:  # cut short by a crash
-                continue
-            if entry["screen"] != fingerprint:
-                raise InputError(f"{path}: holds a screen of other models, spots or settings; choose another folder")
-            done[entry["edit"]] = entry["rows"]
-    return done
-
-
-def _append(path: Path, line: str) -> None:
-    """Add one line in one write, after a new line where a crash left half of one."""
-    with path.open("ab+") as file:
-        if file.seek(0, os.SEEK_END):
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                line = "\n" + line
-        file.write(line.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    name = str(ranked.columns[0])
+    joined = ranked.merge(own.reindex(columns=["edit", *_VERIFIED]).rename(columns={"edit": name}), on=name, how="left")
+    joined = joined.sort_values("rank", ignore_index=True)
+    change = dict(zip(own["edit"], own.reindex(columns=["change"])["change"], strict=True))
+    drawn = {label for labels in (controls or {}).values() for label in labels}
+    joined["screened"] = joined[name].isin(change.keys() - drawn)
+    agrees = np.sign(joined["change"]) == np.sign(joined["predicted"])
+    joined["same_sign"] = np.where(joined["screened"] & joined["change"].notna(), agrees, np.nan)
+    labels = [
+        list((controls or {}).get(one, ())) if kept else [] for one, kept in joined[[name, "screened"]].to_numpy()
+    ]
+    random = [np.array([change[one] for one in some if one in change], dtype=np.float64) for some in labels]
+    joined["beyond_random"] = [share_beyond(*pair) for pair in zip(joined["change"], random, strict=True)]
+    joined["controls"] = [len(values) for values in random]
+    return joined
