@@ -2,4 +2,16 @@
 
 
 class InputError(ValueError):
-    """A mistake in what the user handed in: one line that says what, where, what was expected, and what to do."""
+    """A mistake in what the user handed in: one line that says what, where, what was expected, and what to do.
+
+    Parameters
+    ----------
+    message
+        Characters that cannot be printed, as a damaged file may hold in a name, are shown as escapes: one line it is,
+        and nothing that a terminal would obey.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(
+            "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in message)
+        )

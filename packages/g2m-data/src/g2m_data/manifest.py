@@ -1,6 +1,7 @@
 """The study manifest: which sections there are, where their files lie, and how they become pairs."""
 
 import difflib
+import math
 import re
 import tomllib
 from collections.abc import Collection, Mapping
@@ -15,6 +16,8 @@ PLATFORMS = ("visium-hd", "visium", "st")
 SPLITS = ("train", "validation", "test")
 STAINS = ("macenko", "none")
 OVERLAYS = ("aligned_fiducials.jpg", "aligned_tissue_image.jpg", "detected_tissue_image.jpg")
+MOST_BINS = 9999
+"""Bins of 2 µm that a window or a stride may be wide, more than any array has."""
 
 S = TypeVar("S")
 
@@ -43,10 +46,13 @@ class View:
     """Bins from one window to the next (paper, Data)."""
 
     def __post_init__(self) -> None:
-        if self.window_bins < 1 or self.window_bins % 2 == 0:
-            raise InputError(f"window_bins must be odd, so that a window has a centre bin; found {self.window_bins}")
-        if self.stride_bins < 1:
-            raise InputError(f"stride_bins must be at least 1, found {self.stride_bins}")
+        if not 1 <= self.window_bins <= MOST_BINS or self.window_bins % 2 == 0:
+            raise InputError(
+                f"window_bins must be odd, so that a window has a centre bin, and at most {MOST_BINS}; "
+                f"found {self.window_bins}"
+            )
+        if not 1 <= self.stride_bins <= MOST_BINS:
+            raise InputError(f"stride_bins must be at least 1 and at most {MOST_BINS}, found {self.stride_bins}")
 
     def rescale(self, bin_um: float) -> "View":
         """The most similar windows of other bins: an odd number of them, about as wide; and about the same stride.
@@ -134,7 +140,7 @@ def read_manifest(path: Path) -> Manifest:
         raise InputError(f"{path}: no such study manifest") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as a study manifest ({error})") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not valid TOML: {error}") from None
 
     _refuse_unknown(content, ("study", "view", "patch", "sample"), str(path))
@@ -151,7 +157,10 @@ def read_manifest(path: Path) -> Manifest:
             for number, entry in enumerate(entries, start=1)
         ),
     )
-    _check(manifest)
+    try:
+        _check(manifest)
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise InputError(f"{error.filename}: {error.strerror} (named in {path})") from None
     return manifest
 
 
@@ -177,7 +186,7 @@ def _value(hint: Any, value: Any, where: str, folder: Path) -> Any:
     if hint is Path and isinstance(value, str):
         return folder / value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) < 1e300 else math.inf
     if not isinstance(value, hint) or isinstance(value, bool):
         names = {str: "text", Path: "a path", int: "a whole number", float: "a number"}
         raise InputError(f"{where}: expected {names[hint]}, found {value!r}")

@@ -11,6 +11,8 @@ from g2m_data.units import Microns, MicronsPerPixel
 
 DISAGREEMENT = 0.03
 """Relative difference between two sources that is worth a note."""
+PLAUSIBLE_MPP = (0.02, 50.0)
+"""Microns per pixel that a slide may have: beyond an oil immersion objective, and beyond a thumbnail."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +59,8 @@ def decide_scale(
     Raises
     ------
     InputError
-        If the lattice is not the platform's and nothing explicit says what it is, or if no source is left.
+        If the lattice is not the platform's and nothing explicit says what it is, if no source is left, or if the scale
+        is no slide's.
     """
     platform = _platform(sample, is_hd, lattice, "microns_per_pixel" in scalefactors, positions)
     sources: dict[str, float] = {}
@@ -78,6 +81,11 @@ def decide_scale(
         )
 
     source, mpp = next(iter(sources.items()))
+    if not PLAUSIBLE_MPP[0] <= mpp <= PLAUSIBLE_MPP[1]:
+        raise InputError(
+            f"{positions}: sample {sample.id!r} would have {mpp:.4g} µm per pixel, from {source}, as no slide has; "
+            "compare positions and scale factors with Space Ranger's output, or state 'mpp' in the manifest"
+        )
     notes = [
         f"mpp {mpp:.4f} from {source}, but {other} gives {value:.4f}"
         for other, value in sources.items()

@@ -90,3 +90,22 @@ def test_damaged_gzip_is_one_clear_line(path):
     packed.write_bytes(gzip.compress(path.read_bytes())[:-500])
     with pytest.raises(InputError, match=r"m\.h5\.gz: truncated or damaged"):
         read_features(packed)
+
+
+@pytest.mark.parametrize("chunk", [1000, 1 << 28])
+def test_a_field_that_claims_more_than_the_file_can_hold_is_refused_unread(path, chunk):
+    with h5py.File(path, "a") as file:
+        del file["matrix/data"]
+        file["matrix"].create_dataset("data", shape=(1 << 38,), dtype="int32", chunks=(chunk,))
+    with pytest.raises(InputError, match=r"m\.h5: .*'matrix/data' claims 274877906944 values and holds 0 bytes"):
+        read_counts(path, np.arange(3), 3)
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("shape", "complex64"), ("data", "bool"), ("indices", "float64")])
+def test_a_field_of_another_kind_is_refused(path, name, dtype):
+    with h5py.File(path, "a") as file:
+        values = file["matrix"][name][:]
+        del file["matrix"][name]
+        file["matrix"][name] = values.astype(dtype)
+    with pytest.raises(InputError, match=rf"'matrix/{name}' is no list of whole numbers"):
+        read_counts(path, np.arange(3), 3)

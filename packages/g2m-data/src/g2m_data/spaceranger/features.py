@@ -50,7 +50,7 @@ def name_features(path: Path, ids: Sequence[str], names: Sequence[str], types: S
     Raises
     ------
     InputError
-        If there are no genes among them.
+        If there are no genes among them, or one has a name that cannot be a line of a gene list.
     """
     is_gene = np.ones(len(ids), dtype=bool) if types is None else np.asarray(types, dtype=object) == GENE
     gene_of_feature = np.full(len(ids), -1, dtype=np.int64)
@@ -58,12 +58,12 @@ def name_features(path: Path, ids: Sequence[str], names: Sequence[str], types: S
     gene_ids: list[str] = []
     symbols: list[str] = []
     for feature in np.flatnonzero(is_gene).tolist():
-        gene_id, symbol, gene = ids[feature], names[feature], len(symbols)
+        gene_id, symbol, gene = ids[feature], names[feature].strip() or ids[feature], len(symbols)
         if "|" in gene_id:
             if gene_id.startswith(NOT_COUNTED):
                 continue
             gene_id, in_id = gene_id.split("|")[:2]
-            symbol = in_id if "|" in symbol or not symbol else symbol
+            symbol = in_id if "|" in symbol else symbol
             gene = index_of_probed.setdefault(gene_id, gene)
         if gene == len(symbols):
             gene_ids.append(gene_id)
@@ -71,6 +71,9 @@ def name_features(path: Path, ids: Sequence[str], names: Sequence[str], types: S
         gene_of_feature[feature] = gene
     if not symbols:
         raise InputError(f"{path}: holds no features of type {GENE!r}")
+    for symbol in symbols:
+        if not symbol.isprintable() or not symbol or symbol.startswith("#"):
+            raise InputError(f"{path}: holds a gene of the name {symbol!r}, which is none; copy the file again")
     index = pd.Index(np.array(symbols, dtype=object))
     genes = [str(gene) for gene in make_index_unique(index)]
     return Features(

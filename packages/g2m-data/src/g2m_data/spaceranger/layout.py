@@ -63,6 +63,13 @@ def find_layout(folder: Path, platform: str | None, prefix: str | None = None) -
     InputError
         If a file is missing, or several could be meant.
     """
+    try:
+        return _find_files(folder, platform, prefix)
+    except OSError as error:  # a folder that may not be entered, a prefix that is too long
+        raise InputError(f"{error.filename or folder}: {error.strerror or error}") from None
+
+
+def _find_files(folder: Path, platform: str | None, prefix: str | None) -> Layout:
     root = _find_root(folder, prefix)
     spatial = _find(root, prefix, "spatial", folders=True) or root
     positions = _find_any(spatial, prefix, POSITIONS)
@@ -92,13 +99,19 @@ def read_scalefactors(path: Path | None) -> dict[str, float]:
     try:
         with open_plain(path) as file:
             content: Any = json.loads(file.read().decode("utf-8"))
-    except (*DAMAGE, ValueError) as error:
+    except (*DAMAGE, ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: cannot be read as JSON ({error}); copy it again from Space Ranger's output"
         ) from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a JSON object of scale factors")
-    return {key: float(value) for key, value in content.items() if isinstance(value, int | float)}
+    numbers = {key: value for key, value in content.items() if type(value) in (int, float)}
+    for key, value in numbers.items():
+        if not -1e300 < value < 1e300:  # nor is it not-a-number, which JSON files do hold
+            raise InputError(
+                f"{path}: {key} is {value:.5g}, which is no number; copy it again from Space Ranger's output"
+            )
+    return {key: float(value) for key, value in numbers.items()}
 
 
 def _find_root(folder: Path, prefix: str | None) -> Path:

@@ -11,6 +11,7 @@ from scipy import sparse
 
 from g2m_data.errors import InputError
 from g2m_data.spaceranger import matrix_market
+from g2m_data.spaceranger.claims import check_claims
 from g2m_data.spaceranger.features import Features, name_features
 from g2m_data.spaceranger.gzipped import DAMAGE, is_gzipped, unpack
 
@@ -117,6 +118,7 @@ def _open(path: Path) -> Iterator[h5py.Group]:
             file = stack.enter_context(h5py.File(source, "r"))
             if "matrix" not in file:
                 raise InputError(f"{path}: not a 10x feature-barcode matrix: it has no 'matrix' group")
+            check_claims(path, file["matrix"])
             yield file["matrix"]
     except InputError:
         raise

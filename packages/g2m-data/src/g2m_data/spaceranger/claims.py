@@ -1,0 +1,53 @@
+"""What an HDF5 matrix claims about its fields, checked before any of them is read.
+
+A damaged header may announce terabytes, and HDF5 would fill them with zeros.
+"""
+
+from pathlib import Path
+
+import h5py
+
+from g2m_data.errors import InputError
+
+NUMBERS = ("data", "indices", "indptr", "shape")
+MOST_COMPRESSED = 2000
+"""Bytes that a stored byte can become; gzip manages a thousand."""
+LARGEST_CHUNK = 1 << 30
+"""Bytes of a chunk, which HDF5 reads whole."""
+
+
+def check_claims(path: Path, group: h5py.Group) -> None:
+    """Refuse a matrix whose fields are of the wrong kind, or claim far more than the file can hold.
+
+    Parameters
+    ----------
+    path
+        The file, for messages.
+    group
+        Its group `matrix`.
+
+    Raises
+    ------
+    InputError
+        Names the field.
+    """
+    features = group.get("features")
+    fields = {name: group.get(name) for name in (*NUMBERS, "barcodes")}
+    if isinstance(features, h5py.Group):
+        fields |= {f"features/{name}": features[name] for name in ("id", "name", "feature_type") if name in features}
+    for name, field in fields.items():
+        kinds, what = ("iu", "whole numbers") if name in NUMBERS else ("SO", "names")
+        if name == "data":
+            kinds += "f"  # some tools write counts as real numbers
+        if not isinstance(field, h5py.Dataset) or field.dtype.kind not in kinds or field.ndim != 1:
+            raise InputError(
+                f"{path}: truncated or damaged HDF5: 'matrix/{name}' is no list of {what}; copy or download the file again"
+            )
+        stored, chunk = field.id.get_storage_size(), field.dtype.itemsize
+        for side in field.chunks or ():
+            chunk *= side
+        if field.nbytes > MOST_COMPRESSED * stored + (1 << 20) or chunk > LARGEST_CHUNK:
+            raise InputError(
+                f"{path}: truncated or damaged HDF5: 'matrix/{name}' claims {len(field)} values and holds {stored} bytes; "
+                "copy or download the file again"
+            )
