@@ -36,6 +36,16 @@ def test_the_same_key_gives_the_same_image_in_any_batch(model):
     assert (whole != model.generate(CONDITIONS, keys + 100)).float().mean() > 0.5
 
 
+def test_drawing_with_a_gradient_gives_the_same_images(model):
+    keys, conditions = torch.arange(9), CONDITIONS.clone().requires_grad_()
+    drawn = model.draw(conditions, keys)
+    numbers = ((drawn.detach().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    assert (numbers.int() - model.generate(CONDITIONS, keys).int()).abs().max() <= 1
+    drawn[0].sum().backward()
+    assert conditions.grad[0].abs().sum() > 0
+    assert not conditions.grad[1:].any()
+
+
 def test_arrays_serve_as_well_as_tensors(model):
     keys = np.arange(9, dtype=np.int64)
     assert torch.equal(model.generate(CONDITIONS.numpy(), keys), model.generate(CONDITIONS, torch.arange(9)))

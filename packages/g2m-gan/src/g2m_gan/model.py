@@ -52,6 +52,27 @@ class StyleGanG(nn.Module):
         """Width of the images in pixels."""
         return self.generator.resolution
 
+    def draw(
+        self, conditions: Float[Tensor, "n dim"], keys: Int[Tensor, " m"], truncation: float = 1.0
+    ) -> Float[Tensor, "m 3 h w"]:
+        """Draw one image for each condition and key, all at once, with a gradient to the conditions.
+
+        Returns
+        -------
+        Images nominally in [-1, 1], where the model is; `generate` gives the same as numbers from 0 to 255.
+
+        Raises
+        ------
+        InputError
+            Lengths do not match each other or the model.
+        """
+        self._check(conditions, keys)
+        device = self.generator.mapping.mean.device
+        z_dim, noise_count = self.settings.generator.z_dim, sum(self.generator.noise_counts)
+        draws = draw_normal(keys.cpu(), Stream.LATENT, z_dim + noise_count).to(device)
+        images: Tensor = self.generator(draws[:, :z_dim], conditions.to(device), draws[:, z_dim:], truncation)
+        return images
+
     @torch.no_grad()
     def generate(
         self,
@@ -83,22 +104,21 @@ class StyleGanG(nn.Module):
         InputError
             Lengths do not match each other or the model.
         """
-        device = self.generator.mapping.mean.device
         conditions = torch.as_tensor(conditions, dtype=torch.float32)
         keys = torch.as_tensor(keys, dtype=torch.int64)
+        self._check(conditions, keys)
+        images = torch.empty(len(keys), 3, self.resolution, self.resolution, dtype=torch.uint8)
+        for start in range(0, len(keys), batch_size):
+            part = slice(start, start + batch_size)
+            images[part] = to_uint8(self.draw(conditions[part], keys[part], truncation)).cpu()
+        return images
+
+    def _check(self, conditions: Tensor, keys: Tensor) -> None:
         expected = self.generator.condition_dim
         if conditions.ndim != 2 or conditions.shape[1] != expected:
             raise InputError(f"conditions have shape {tuple(conditions.shape)}: this model expects (n, {expected})")
         if keys.shape != conditions.shape[:1]:
             raise InputError(f"{len(conditions)} conditions but keys of shape {tuple(keys.shape)}: give one key each")
-        z_dim, noise_count = self.settings.generator.z_dim, sum(self.generator.noise_counts)
-        images = torch.empty(len(keys), 3, self.resolution, self.resolution, dtype=torch.uint8)
-        for start in range(0, len(keys), batch_size):
-            part = slice(start, start + batch_size)
-            draws = draw_normal(keys[part].cpu(), Stream.LATENT, z_dim + noise_count).to(device)
-            drawn = self.generator(draws[:, :z_dim], conditions[part].to(device), draws[:, z_dim:], truncation)
-            images[part] = to_uint8(drawn).cpu()
-        return images
 
     def save_pretrained(self, directory: str | Path, provenance: Mapping[str, Any] | None = None) -> None:
         """Write weights, settings and a model card into a folder; it appears complete or not at all.
