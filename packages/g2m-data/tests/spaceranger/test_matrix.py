@@ -97,7 +97,7 @@ def test_a_field_that_claims_more_than_the_file_can_hold_is_refused_unread(path,
     with h5py.File(path, "a") as file:
         del file["matrix/data"]
         file["matrix"].create_dataset("data", shape=(1 << 38,), dtype="int32", chunks=(chunk,))
-    with pytest.raises(InputError, match=r"m\.h5: .*'matrix/data' claims 274877906944 values and holds 0 bytes"):
+    with pytest.raises(InputError, match=r"m\.h5: .*'matrix/data' claims 274877906944 values, holds 0 bytes"):
         read_counts(path, np.arange(3), 3)
 
 

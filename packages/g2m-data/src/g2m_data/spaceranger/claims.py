@@ -41,13 +41,13 @@ def check_claims(path: Path, group: h5py.Group) -> None:
             kinds += "f"  # some tools write counts as real numbers
         if not isinstance(field, h5py.Dataset) or field.dtype.kind not in kinds or field.ndim != 1:
             raise InputError(
-                f"{path}: truncated or damaged HDF5: 'matrix/{name}' is no list of {what}; copy or download the file again"
+                f"{path}: truncated or damaged HDF5: 'matrix/{name}' is no list of {what}; copy or download it again"
             )
         stored, chunk = field.id.get_storage_size(), field.dtype.itemsize
         for side in field.chunks or ():
             chunk *= side
         if field.nbytes > MOST_COMPRESSED * stored + (1 << 20) or chunk > LARGEST_CHUNK:
             raise InputError(
-                f"{path}: truncated or damaged HDF5: 'matrix/{name}' claims {len(field)} values and holds {stored} bytes; "
-                "copy or download the file again"
+                f"{path}: truncated or damaged HDF5: 'matrix/{name}' claims {len(field)} values, holds {stored} bytes; "
+                "copy or download it again"
             )
