@@ -30,6 +30,11 @@ def test_header_is_sniffed_and_the_first_spot_is_never_lost(tmp_path, name, head
         ROWS.replace("CCC", "AAA"),
         HEADER + ROWS.replace("110", ""),
         HEADER.replace("array_row", "row") + ROWS,
+        ROWS.replace("CCC-1,0,0,2", "CCC-1,0,0.5,2"),
+        ROWS.replace("CCC-1,0,0,2", "CCC-1,0,-1,2"),
+        ROWS.replace("CCC-1,0,0,2", "CCC-1,0,0,2000000000"),
+        ROWS.replace("CCC-1,0,0,2", "CCC-1,2,0,2"),
+        ROWS.replace("110,30", "1e300,30"),
     ],
 )
 def test_damaged_tables_are_one_clear_line(tmp_path, text):

@@ -108,9 +108,7 @@ def read_scalefactors(path: Path | None) -> dict[str, float]:
     numbers = {key: value for key, value in content.items() if type(value) in (int, float)}
     for key, value in numbers.items():
         if not -1e300 < value < 1e300:  # nor is it not-a-number, which JSON files do hold
-            raise InputError(
-                f"{path}: {key} is {value!r:.40}, no number; copy it again from Space Ranger's output"
-            )
+            raise InputError(f"{path}: {key} is {value!r:.40}, no number; copy it again from Space Ranger's output")
     return {key: float(value) for key, value in numbers.items()}
 
 

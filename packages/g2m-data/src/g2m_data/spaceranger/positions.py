@@ -15,6 +15,8 @@ from g2m_data.errors import InputError
 from g2m_data.spaceranger.gzipped import DAMAGE, is_gzipped, open_plain
 
 COLUMNS = ["barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
+MOST_PLACES, MOST_PX = 10_000, 1e7
+"""Rows or columns that an array may have (Visium HD of 11 mm has 5,500), and how far off a place may lie, pixels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,15 +47,17 @@ def read_positions(path: Path) -> Positions:
         table = pq.read_table(_seekable(path), columns=COLUMNS) if is_parquet(path) else _read_csv(path)
         numbers = {name: table.column(name).to_numpy().astype(np.float64) for name in COLUMNS[1:]}
         barcodes = table.column("barcode").combine_chunks().cast(pa.string()).cast(pa.binary())
-    except (*DAMAGE, ValueError, KeyError, pa.ArrowException) as error:
+    except (*DAMAGE, ValueError, TypeError, KeyError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
             f"{path}: cannot be read as spot positions ({reason}); expected columns {', '.join(COLUMNS)}"
         ) from None
     if not len(barcodes):
         raise InputError(f"{path}: lists no spots")
-    if not all(np.isfinite(column).all() for column in numbers.values()):
-        raise InputError(f"{path}: some positions are not numbers; copy the file again from Space Ranger's output")
+    for name, column in numbers.items():
+        _check_column(path, name, column)
+    if barcodes.null_count:
+        raise InputError(f"{path}: {barcodes.null_count} positions have no barcode; copy the file again")
     if len(pc.unique(barcodes)) != len(barcodes):
         raise InputError(f"{path}: some barcodes occur twice")
     return Positions(
@@ -62,6 +66,22 @@ def read_positions(path: Path) -> Positions:
         array=np.stack([numbers["array_row"], numbers["array_col"]], axis=1).astype(np.int32),
         xy=np.stack([numbers["pxl_col_in_fullres"], numbers["pxl_row_in_fullres"]], axis=1),
     )
+
+
+def _check_column(path: Path, name: str, column: NDArray[np.float64]) -> None:
+    """Refuse what cannot be: a place that is no whole number, or far beyond any array or slide."""
+    if name == "in_tissue":
+        sound, what = (column == 0) | (column == 1), "0 or 1"
+    elif name.startswith("array"):
+        sound = (column >= 0) & (column < MOST_PLACES) & (column == np.rint(column))
+        what = f"whole numbers from 0 to {MOST_PLACES - 1}"
+    else:
+        sound, what = np.abs(column) < MOST_PX, "pixels"
+    if not sound.all():
+        raise InputError(
+            f"{path}: {(~sound).sum()} values of {name} are not numbers as they should be ({what}), "
+            f"e.g. {column[~sound][0]:g}; copy the file again from Space Ranger's output"
+        )
 
 
 def is_parquet(path: Path) -> bool:
