@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from g2m_cli.errors import InputError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from g2m_cli.generation import Request
 
 
@@ -29,6 +31,9 @@ class Generator(Protocol):
 
     def draw(self, conditions: NDArray[np.float32], keys: NDArray[np.int64], request: Request) -> NDArray[np.uint8]:
         """Draw one image for each condition and key: (n, height, width, 3)."""
+
+    def trace(self, conditions: Tensor, keys: Tensor) -> Tensor:
+        """Draw all at once with a gradient to the conditions: (n, 3, height, width), nominally in [-1, 1]."""
 
 
 def open_generator(folder: Path) -> Generator:
@@ -81,6 +86,10 @@ class GanGenerator:
         drawn = self.model.generate(torch.from_numpy(conditions), torch.from_numpy(keys), truncation=request.truncation)
         return np.asarray(drawn.permute(0, 2, 3, 1).numpy())
 
+    def trace(self, conditions: Tensor, keys: Tensor) -> Tensor:
+        """Draw all at once with a gradient to the conditions: (n, 3, height, width), nominally in [-1, 1]."""
+        return self.model.draw(conditions, keys)
+
 
 class DiffusionGenerator:
     """A diffusion or flow model."""
@@ -116,6 +125,10 @@ class DiffusionGenerator:
             batch_size=len(keys),
         )
         return np.asarray(drawn[0].numpy())
+
+    def trace(self, conditions: Tensor, keys: Tensor) -> Tensor:
+        """Refuse: a gradient through every step of denoising would need all of them in memory."""
+        raise InputError(f"{self.folder}: a diffusion model is not differentiated here; take a StyleGAN-G, --model gan")
 
 
 def device() -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from g2m_interpret.figures.genes import figure_enrichment, figure_top_genes
     from g2m_interpret.figures.perturbation import difference_map, figure_doses, figure_perturbation
     from g2m_interpret.figures.screen import figure_image_genes, figure_screen
-    from g2m_interpret.images.surrogates import along, image_surrogates, surrogate_agreement
+    from g2m_interpret.images.surrogates import ImageStatistics, along, image_surrogates, surrogate_agreement
     from g2m_interpret.images.through_generator import attribute_images
     from g2m_interpret.perturbation.dose import DoseResponse, dose_response
     from g2m_interpret.perturbation.edits import Edit, edit_expression, matched_genes
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from g2m_interpret.perturbation.familiarity import Familiarity
     from g2m_interpret.perturbation.screen import gene_controls, rank_by_gradient, screen_table, set_controls
     from g2m_interpret.perturbation.simulator import Simulator, draw_keys
-    from g2m_interpret.perturbation.verification import verify_edits
+    from g2m_interpret.perturbation.verification import pending_edits, verify_edits
     from g2m_interpret.scoring import DriverDefinition, driver_genes, rank_true_sets, score_drivers
 
 # Names are looked up at first use, so that importing this package costs neither torch nor matplotlib.
@@ -49,6 +49,7 @@ _HOME = {
     "Enrichment": "enrichment.prerank",
     "EnrichmentSettings": "config",
     "Familiarity": "perturbation.familiarity",
+    "ImageStatistics": "images.surrogates",
     "InputError": "errors",
     "InterpretationSettings": "config",
     "OutsideTraining": "errors",
@@ -80,6 +81,7 @@ _HOME = {
     "integrate_gradients": "attribution.integral",
     "match_gene_sets": "enrichment.gene_sets",
     "matched_genes": "perturbation.edits",
+    "pending_edits": "perturbation.verification",
     "perturb": "perturbation.effects",
     "random_changes": "perturbation.effects",
     "rank_by_gradient": "perturbation.screen",
@@ -107,6 +109,7 @@ __all__ = [
     "Enrichment",
     "EnrichmentSettings",
     "Familiarity",
+    "ImageStatistics",
     "InputError",
     "InterpretationSettings",
     "OutsideTraining",
@@ -137,6 +140,7 @@ __all__ = [
     "integrate_gradients",
     "match_gene_sets",
     "matched_genes",
+    "pending_edits",
     "perturb",
     "random_changes",
     "rank_by_gradient",

@@ -6,7 +6,7 @@ import pytest
 from g2m_interpret.errors import InputError
 from g2m_interpret.perturbation.edits import Edit
 from g2m_interpret.perturbation.simulator import draw_keys
-from g2m_interpret.perturbation.verification import verify_edits
+from g2m_interpret.perturbation.verification import pending_edits, verify_edits
 
 KEYS = draw_keys([f"spot {i}" for i in range(6)], 2, 0)
 
@@ -82,3 +82,15 @@ def test_results_of_other_models_are_refused(spots, genes, toy, tmp_path):
 def test_edits_of_one_name_are_refused(spots, genes, toy, tmp_path):
     with pytest.raises(InputError, match="same name"):
         verify(toy.simulator(genes), spots, ["Gene0", "Gene0"], tmp_path)
+
+
+def test_what_is_pending_is_what_no_process_has_verified(spots, genes, toy, tmp_path):
+    def pending():
+        found = pending_edits(
+            toy.simulator(genes), spots[0][:6], edits_of(genes[:4]), KEYS, tmp_path, models={"gan": "1"}, resamples=20
+        )
+        return [edit.name for edit in found]
+
+    assert pending() == ["Gene0", "Gene1", "Gene2", "Gene3"]
+    verify(toy.simulator(genes), spots, genes[:4], tmp_path, share=(1, 2))
+    assert pending() == ["Gene0", "Gene2"]

@@ -68,7 +68,7 @@ def verify_edits(
     fingerprint = _fingerprint(simulator, expression, noise_keys, models, resamples, seed)
     folder.mkdir(parents=True, exist_ok=True)
     done = _read(folder, fingerprint)
-    own = [edit for edit in list(edits)[process::processes] if _key(edit) not in done]
+    own = [edit for edit in edits[process::processes] if _key(edit) not in done]
     if own:
         before, statistics = simulator.simulate(expression, noise_keys)
         inside = float(familiarity.is_familiar(expression).mean()) if familiarity else float("nan")
@@ -87,6 +87,28 @@ def verify_edits(
         _append(folder / f"verified-{process}-of-{processes}.jsonl", line)
     done = _read(folder, fingerprint)
     return pd.DataFrame([row for edit in edits for row in done.get(_key(edit), [])])
+
+
+def pending_edits(
+    simulator: Simulator,
+    expression: Float[np.ndarray, "spot gene"],
+    edits: Sequence[Edit],
+    noise_keys: Int[np.ndarray, "spot seed"],
+    folder: Path,
+    *,
+    models: Mapping[str, Any],
+    resamples: int = 1000,
+    seed: int = 0,
+) -> list[Edit]:
+    """Those edits that `verify_edits` of the same arguments has still to verify.
+
+    Raises
+    ------
+    InputError
+        The folder holds another screen.
+    """
+    done = _read(folder, _fingerprint(simulator, expression, noise_keys, models, resamples, seed))
+    return [edit for edit in edits if _key(edit) not in done]
 
 
 def _fingerprint(
