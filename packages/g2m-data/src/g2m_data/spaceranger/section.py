@@ -47,7 +47,7 @@ def read_section(layout: Layout, genes: Sequence[str]) -> Section:
 
     position = pc.index_in(barcodes, value_set=positions.barcodes)
     if position.null_count:
-        n_unknown, example = position.null_count, barcodes.filter(pc.is_null(position))[0].as_py().decode()
+        n_unknown, example = position.null_count, barcodes.filter(pc.is_null(position))[0].as_py().decode(errors="replace")
         raise InputError(
             f"{layout.positions}: does not list {n_unknown} of the {len(barcodes)} barcodes in {layout.matrix} "
             f"(e.g. {example}); give the positions and the matrix of the same Space Ranger run"
