@@ -1,7 +1,5 @@
 """A study of two kinds of tissue with an expression encoder, small enough that a command takes a moment."""
 
-import json
-
 import anndata
 import numpy as np
 import pandas as pd
@@ -53,6 +51,7 @@ class Encoders(torch.nn.Module):
     """As much of ContrastiveModel as is asked for; its panel is in another order than the dataset's."""
 
     genes = GENES[::-1]
+    device = torch.device("cpu")
 
     def __init__(self):
         super().__init__()
@@ -106,10 +105,9 @@ def with_space(study):
     training = obs.iloc[:2].set_axis(["t:0", "t:1"])
     folder = study.root / "space"
     folder.mkdir()
-    (folder / "provenance.json").write_text(json.dumps({"id": "s", "parents": {"embeddings": "e"}}))
     rows = pd.concat([training, obs]).sample(frac=1, random_state=0)
     rows.loc[training.index, "cluster_joint"] = np.nan
-    anndata.AnnData(np.zeros((len(rows), 4), np.float32), obs=rows).write_h5ad(folder / "space.h5ad")
+    write_clusters(folder / "space.h5ad", rows)
     return study
 
 
@@ -118,6 +116,12 @@ def open_sections(monkeypatch, *, truth):
         return Sections(samples or {"test": ["A", "B"], "train": ["T"]}[split], split, truth=truth)
 
     monkeypatch.setattr("g2m_data.open_dataset", open_dataset)
+
+
+def write_clusters(path, obs, embeddings="e"):
+    clusters = anndata.AnnData(np.zeros((len(obs), 4), np.float32), obs=obs)
+    clusters.uns["provenance"] = {"id": "s", "parents": {"embeddings": embeddings}}
+    clusters.write_h5ad(path)
 
 
 def write_sets(path, sets):

@@ -58,12 +58,18 @@ def test_clusters_of_all_sections_or_of_each(with_space, interpret):
     assert set(anndata.read_h5ad(with_space.root / "b" / "attributions.h5ad").obs["query"]) == {"CX", "ISOM"}
 
 
+def test_clusters_of_the_report_where_the_space_was_not_written_by_itself(with_space, interpret):
+    (with_space.root / "space").rename(with_space.root / "report")
+    assert interpret("attribute").exit_code == 0
+    assert list(read(with_space).obs_names) == ["BAT / CX", "CX / BAT"]
+
+
 def test_a_change_of_settings_replaces_the_folder_and_is_recorded(with_space, interpret):
     interpret("attribute")
     assert interpret("attribute", "--set", "attribution.score=signed").exit_code == 0
     record = json.loads((with_space.root / "interpret" / "attribution" / "provenance.json").read_text())
     assert record["settings"]["attribution"]["score"] == "signed"
-    assert record["parents"]["space"] == "s"
+    assert record["parents"]["clusters"] == "s"
     assert "g2m-interpret" in record["versions"]
     assert [path.name for path in (with_space.root / "interpret").iterdir()] == ["attribution"]
 
@@ -90,5 +96,8 @@ def test_mistakes_are_one_line(with_space, interpret, arguments, message):
 def test_clusters_that_are_not_there_or_of_other_embeddings(study, interpret, request):
     assert "run `g2m eval space" in str(interpret("attribute").exception)
     request.getfixturevalue("with_space")
-    (study.root / "space" / "provenance.json").write_text(json.dumps({"id": "s", "parents": {"embeddings": "older"}}))
+    path = study.root / "space" / "space.h5ad"
+    clusters = anndata.read_h5ad(path)
+    clusters.uns["provenance"]["parents"]["embeddings"] = "older"
+    clusters.write_h5ad(path)
     assert "found in other embeddings than the study's" in str(interpret("attribute").exception)

@@ -33,6 +33,15 @@ def test_a_phantom_s_own_sets_by_default(attributed, interpret):
     assert record["parents"] == {"attribution": own["id"]}
 
 
+def test_the_manifest_s_file_rather_than_a_phantom_s(attributed, interpret, write_gmt):
+    folder = attributed.dataset / "gene_sets"
+    folder.mkdir()
+    write_gmt(folder / "go.cc.gmt", {"CORTEX": GENES[:10], "FAT": GENES[10:]})
+    assert interpret("enrich").exit_code == 0
+    every = pd.read_csv(attributed.root / "interpret" / "enrichment" / "enrichment.csv")
+    assert set(every["term"]) == {"CORTEX", "FAT"}
+
+
 def test_human_sets_need_upper_case_and_options_win(attributed, interpret, write_gmt, tmp_path):
     upper = [gene.upper() for gene in GENES]
     write_gmt(tmp_path / "human.gmt", {"GOCC_CORTEX": upper[:10], "GOCC_FAT": upper[10:], "OTHER": ["X", "Y"]})

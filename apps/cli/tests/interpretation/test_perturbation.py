@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from g2m_cli.interpretation import perturbation
+from g2m_cli.interpretation import redrawing
 from g2m_cli.interpretation.perturbation_request import chosen_spots, parse_folds
 
 
@@ -84,7 +84,7 @@ def test_doses_of_a_set_move_what_it_paints_monotonically(painted, interpret):
 def test_an_edit_beyond_anything_in_training_and_a_silent_gene_are_warned_of(painted, interpret, monkeypatch):
     from g2m_data import open_dataset
 
-    monkeypatch.setattr(perturbation, "_COMPONENTS", 4)  # of 24 training profiles
+    monkeypatch.setattr(redrawing, "_COMPONENTS", 4)  # of 24 training profiles
 
     def without_last_gene(*arguments, **options):
         dataset = open_dataset(*arguments, **options)

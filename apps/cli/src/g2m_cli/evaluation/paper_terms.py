@@ -54,7 +54,7 @@ def current_terms(study: Study) -> pd.DataFrame | None:
     attribution, enriched = (study.root / "interpret" / name for name in ("attribution", "enrichment"))
     chain = [(read_provenance(folder) or {}).get("parents", {}) for folder in (attribution, enriched)]
     now = {"dataset": dataset_id(study.dataset), "encoders": folder_id(study.run("encoders"))}
-    of_now = chain[0] == now and chain[1].get("attribution") == folder_id(attribution)
+    of_now = now.items() <= chain[0].items() and chain[1].get("attribution") == folder_id(attribution)
     if not of_now or not (enriched / "terms.csv").is_file():
         return None
     return pd.read_csv(enriched / "terms.csv")[_COLUMNS]

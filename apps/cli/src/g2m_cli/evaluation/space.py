@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ def space_of_study(
     settings: SpaceSettings,
     *,
     seed: int,
+    evaluation: SpaceEvaluation | None = None,
 ) -> StudySpace:
     """Cluster, name, compare, lay out and draw the embedding space of a study.
 
@@ -72,6 +73,29 @@ def space_of_study(
         Of `g2m_eval`, ``space`` of the evaluation's settings.
     seed
         Of everything that is drawn.
+    evaluation
+        Of `embedding_space` by the same settings, where it is at hand.
+
+    Raises
+    ------
+    InputError
+        If embeddings are missing or of another dataset, or there are too few spots.
+    """
+    from g2m_eval.report.space import space_sections
+
+    found = embedding_space(study, spots, settings, seed=seed) if evaluation is None else evaluation
+    images = None if judge is None or not models else image_space(study, spots, judge, models, settings, seed=seed)
+    metrics = dict(found.metrics) if images is None else {**found.metrics, "mixing": images.metrics}
+    sections = space_sections(
+        found, overlays=overlays_of(spots, found), images=images, labels={m: label_of(m) for m in models}
+    )
+    return StudySpace(
+        metrics=metrics, sections=sections, warnings=list(found.warnings), evaluation=found, images=images
+    )
+
+
+def embedding_space(study: Study, spots: TestSpots, settings: SpaceSettings, *, seed: int) -> SpaceEvaluation:
+    """Cluster, name, compare and lay out the embeddings of all test spots and some training pairs.
 
     Raises
     ------
@@ -79,7 +103,6 @@ def space_of_study(
         If embeddings are missing or of another dataset, or there are too few spots.
     """
     from g2m_data import open_dataset
-    from g2m_eval.report.space import space_sections
     from g2m_eval.space.evaluate import evaluate_space
 
     train = open_dataset(study.dataset, split="train")
@@ -87,7 +110,7 @@ def space_of_study(
     embeddings = read_embeddings(study.embeddings)
     names = [*train.obs.index[rows], *spots.obs.index]
     shown = embeddings[rows_of(embeddings, names, study.embeddings)].copy()
-    evaluation = evaluate_space(
+    found = evaluate_space(
         embeddings=shown,
         expression=expression_of([(train, rows), (spots.dataset, np.arange(len(spots)))], shown),
         truth=truth_of(train, rows, spots),
@@ -95,14 +118,15 @@ def space_of_study(
         seed=seed,
         track=track,
     )
-    images = None if judge is None or not models else image_space(study, spots, judge, models, settings, seed=seed)
-    metrics = dict(evaluation.metrics) if images is None else {**evaluation.metrics, "mixing": images.metrics}
-    sections = space_sections(
-        evaluation, overlays=overlays_of(spots, evaluation), images=images, labels={m: label_of(m) for m in models}
-    )
-    return StudySpace(
-        metrics=metrics, sections=sections, warnings=list(evaluation.warnings), evaluation=evaluation, images=images
-    )
+    record = clusters_record(study, settings, seed=seed)
+    found.adata.uns["provenance"] = {"id": record["id"], "parents": record["parents"]}
+    return found
+
+
+def clusters_record(study: Study, settings: SpaceSettings, *, seed: int) -> dict[str, Any]:
+    """Describe the clusters that a study's embeddings give, whichever report they stand in."""
+    parents = {"dataset": dataset_id(study.dataset), "embeddings": embeddings_id(study.embeddings)}
+    return provenance("clusters", {"space": asdict(settings), "seed": seed}, parents)
 
 
 def write_space(

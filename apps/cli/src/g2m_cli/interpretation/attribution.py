@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from g2m_cli.console import say, track
 from g2m_cli.errors import InputError
-from g2m_cli.interpretation.attribution_page import SAMPLE, genes_section, joined, pairs_section
-from g2m_cli.interpretation.clusters import REGION, SAMPLEWISE, labels_of, space_folder
+from g2m_cli.interpretation.attribution_page import GENES, SAMPLE, genes_section, joined, pairs_section, pairs_table
+from g2m_cli.interpretation.clusters import REGION, SAMPLEWISE, FoundClusters, labels_of, read_clusters
 from g2m_cli.interpretation.truth import driver_metrics, driver_scores
 from g2m_cli.provenance import provenance
 from g2m_cli.settings import RunSettings
@@ -59,6 +59,7 @@ def write_attribution(
     settings: RunSettings[InterpretationSettings],
     *,
     clusters: str,
+    found: FoundClusters | None = None,
     samples: Sequence[str] = (),
     pairs: Pairs | None = None,
     out: Path | None = None,
@@ -68,11 +69,13 @@ def write_attribution(
     Parameters
     ----------
     study
-        Whose dataset and expression encoder; for clusters that were found, its ``space/`` too.
+        Whose dataset and expression encoder.
     settings
         What is used are ``attribution`` and the seed.
     clusters
         ``region`` and ``joint`` compare spots of all sections together, ``samplewise`` those of each section.
+    found
+        Clusters other than true regions; by default those that lie in the study's ``space/`` or ``report/``.
     samples
         Test sections; all by default.
     pairs
@@ -97,41 +100,57 @@ def write_attribution(
     target = out or attribution_folder(study)
     check_replaceable(target, "attribution")
     spots = open_dataset(study.dataset, split="test", samples=list(samples) or None)
-    labels = labels_of(study, spots, clusters)
-    own = settings.model.attribution
-    found = attribute(study, spots, labels, own, samplewise=clusters == SAMPLEWISE, pairs=pairs, seed=settings.seed)
-    groups = list(dict.fromkeys(found.obs[SAMPLE]))
-    top = {group: top_genes(found[found.obs[SAMPLE] == group], top=own.top_genes) for group in groups}
-    scores = driver_scores(study.dataset, found) if clusters == REGION else None
-    worst = float(found.obs["completeness_error"].max())
+    found = None if clusters == REGION else found or read_clusters(study)
+    labels = labels_of(study, spots, clusters, found)
+    own, alone = settings.model.attribution, clusters == SAMPLEWISE
+    attributed = attribute(study, spots, labels, own, samplewise=alone, pairs=pairs, seed=settings.seed)
+    groups = list(dict.fromkeys(attributed.obs[SAMPLE]))
+    top = joined({g: top_genes(attributed[attributed.obs[SAMPLE] == g], top=own.top_genes) for g in groups})
+    scores = driver_scores(study.dataset, attributed) if clusters == REGION else None
+    worst = float(attributed.obs["completeness_error"].max())
     metrics: dict[str, Any] = {
         "completeness_error": worst,
-        "pairs": found.n_obs,
+        "pairs": attributed.n_obs,
         "clusters": {name: int((labels == name).sum()) for name in sorted({*labels} - {""})},
         **({} if scores is None else driver_metrics(scores)),
     }
     warnings = _warnings(worst, own)
     for sentence in warnings:
         say(f"warning: {sentence}")
-    asked = {"clusters": clusters, "samples": spots.samples, "pairs": pairs, "seed": settings.seed}
-    parents = {"dataset": dataset_id(study.dataset), "encoders": folder_id(study.run("encoders"))}
-    if clusters != REGION:
-        parents["space"] = folder_id(space_folder(study))
     write_report(
         target,
         title=f"Genes between clusters: {spots.manifest['study']}",
         lead=f"{(labels != '').sum():,} test spots of {', '.join(spots.samples)}; clusters: {clusters}; "
-        f"{found.n_vars:,} genes",
+        f"{attributed.n_vars:,} genes",
         metrics={"attribution": metrics},
         sections=[
-            *(genes_section(group, top[group], own) for group in groups),
-            pairs_section(found, top, scores, own),
+            *(genes_section(group, top[top[SAMPLE] == group], own) for group in groups),
+            pairs_section(pairs_table(attributed, top, scores), own),
         ],
         warnings=warnings,
-        provenance=provenance("attribution", {"attribution": asdict(own), **asked}, parents),
-        files={FILE: found.write_h5ad, "genes.csv": lambda path: joined(top).to_csv(path, index=False)},
+        provenance=attribution_record(
+            study, settings, clusters, None if found is None else found.id, samples=samples, pairs=pairs
+        ),
+        files={FILE: attributed.write_h5ad, GENES: lambda path: top.to_csv(path, index=False)},
     )
-    return target / "report.html", found
+    return target / "report.html", attributed
+
+
+def attribution_record(
+    study: Study,
+    settings: RunSettings[InterpretationSettings],
+    clusters: str,
+    found: str | None = None,
+    *,
+    samples: Sequence[str] = (),
+    pairs: Pairs | None = None,
+) -> dict[str, Any]:
+    """Describe the attributions that this study and these settings give; ``found`` is the id of clusters found."""
+    parents = {"dataset": dataset_id(study.dataset), "encoders": folder_id(study.run("encoders"))}
+    if clusters != REGION:
+        parents["clusters"] = found
+    asked = {"clusters": clusters, "samples": sorted(samples), "pairs": pairs, "seed": settings.seed}
+    return provenance("attribution", {"attribution": asdict(settings.model.attribution), **asked}, parents)
 
 
 def attribute(

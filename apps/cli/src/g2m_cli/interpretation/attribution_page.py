@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SAMPLE = "sample"
 """obs of attributions.h5ad: the section whose spots were compared, or how many sections together."""
+GENES, PAIRS = "genes.csv", "pairs.csv"
 _REFERENCES = 5  # panels of a figure
 _NAMED = 3  # genes named in the table of pairs
 
@@ -31,27 +32,40 @@ def joined(top: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([table.assign(sample=group) for group, table in top.items()], ignore_index=True)
 
 
-def pairs_section(
-    found: AnnData, top: Mapping[str, pd.DataFrame], scores: pd.DataFrame | None, settings: AttributionSettings
-) -> ReportSection:
-    """Table of all pairs: distance, completeness, first genes and, where the truth is known, how well they fare."""
+def pairs_table(found: AnnData, top: pd.DataFrame, scores: pd.DataFrame | None) -> pd.DataFrame:
+    """List all pairs: distance, completeness, first genes and, where the truth is known, how well they fare.
+
+    Parameters
+    ----------
+    found
+        Attributions.
+    top
+        Top genes of all pairs, as `joined`.
+    scores
+        Of `driver_scores`, a row a pair.
+    """
+    keys = [SAMPLE, "query", "reference"]
+    columns = [*keys, "distance_change", "completeness_error", "evaluations"]
+    table: pd.DataFrame = found.obs.reset_index(drop=True)[columns]
+    named = top[top["rank"] <= _NAMED].groupby(keys, observed=True)["gene"].agg(", ".join)
+    table = table.join(named.rename("top_genes"), on=keys)
+    if scores is not None:
+        table = table.assign(
+            driver_auroc=scores["auroc"].to_numpy(), difference_auroc=scores["difference_auroc"].to_numpy()
+        )
+    return table
+
+
+def pairs_section(table: pd.DataFrame, settings: AttributionSettings) -> ReportSection:
+    """Show the table of all pairs, as `pairs_table` gave it or pairs.csv keeps it."""
     from g2m_eval import ReportSection, ReportTable
 
-    table = found.obs.reset_index(drop=True)[
-        [SAMPLE, "query", "reference", "distance_change", "completeness_error", "evaluations"]
-    ]
-    genes = joined(top)
-    named = genes[genes["rank"] <= _NAMED].groupby([SAMPLE, "query", "reference"], observed=True)["gene"].agg(", ".join)
-    table = table.join(named.rename("top_genes"), on=[SAMPLE, "query", "reference"])
     caption = (
         "distance_change: squared distance of the query's mean expression, embedded, from the reference "
         f"({settings.reference}), less that of the reference's own. completeness_error: what the attributions of all "
         "genes miss of it, as a share; evaluations: gradients along the path."
     )
-    if scores is not None:
-        table = table.assign(
-            driver_auroc=scores["auroc"].to_numpy(), difference_auroc=scores["difference_auroc"].to_numpy()
-        )
+    if "driver_auroc" in table:
         caption += (
             " driver_auroc: how well the score tells genes whose true mean is at least 1.5 times higher in the query "
             "from genes whose true means are within 1.1 fold; difference_auroc: the same by the plain difference of "

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from g2m_cli.errors import InputError
-from g2m_cli.provenance import read_provenance
 from g2m_cli.study import Study, embeddings_id
 
 if TYPE_CHECKING:
@@ -36,29 +35,81 @@ def kind_of_clusters(study: Study, wanted: str | None) -> str:
     return wanted
 
 
-def labels_of(study: Study, spots: PairedDataset, kind: str) -> NDArray[np.str_]:
+@dataclass(frozen=True, kw_only=True)
+class FoundClusters:
+    """Clusters that were found in a study's embeddings."""
+
+    id: str
+    """What they were found in, and how."""
+    obs: pd.DataFrame
+    """Of space.h5ad: by spot, ``cluster_joint`` and ``cluster_samplewise``."""
+
+
+def labels_of(study: Study, spots: PairedDataset, kind: str, found: FoundClusters | None = None) -> NDArray[np.str_]:
     """Label each spot with its cluster; "" where it has none, or where its window holds more than one region.
 
     Parameters
     ----------
     study
-        Whose ``space/space.h5ad`` holds the clusters that were found.
+        Whose truth, or embeddings.
     spots
         Test sections.
     kind
         Of `KINDS`.
+    found
+        Of `read_clusters`, or fresh; not needed for true regions.
 
     Raises
     ------
     InputError
-        If there is no truth, or no space.h5ad of these embeddings and spots.
+        If there is no truth, or a spot has no cluster.
     """
-    return _true_regions(study, spots) if kind == REGION else _found_clusters(study, spots, kind)
+    from g2m_eval.space import keys
+
+    if kind == REGION:
+        return _true_regions(study, spots)
+    clusters = found or read_clusters(study)
+    rows = clusters.obs.index.get_indexer(spots.obs.index)
+    if (rows < 0).any():
+        raise InputError(
+            f"the clusters found lack {(rows < 0).sum()} of {len(rows)} test spots; {_again(study)} once more"
+        )
+    column = clusters.obs[{JOINT: keys.JOINT, SAMPLEWISE: keys.SAMPLEWISE}[kind]].iloc[rows]
+    return np.where(column.isna(), "", column.astype(str)).astype(str)
 
 
-def space_folder(study: Study) -> Path:
-    """Where `g2m eval space` writes."""
-    return study.root / "space"
+def read_clusters(study: Study) -> FoundClusters:
+    """Read the clusters that `g2m eval space` found, or else those of the study's report.
+
+    Raises
+    ------
+    InputError
+        If there is no space.h5ad of these embeddings, or it cannot be read.
+    """
+    import h5py
+    from anndata.io import read_elem
+
+    path = next(
+        (file for folder in ("space", "report") if (file := study.root / folder / "space.h5ad").is_file()), None
+    )
+    if path is None:
+        raise InputError(f"{study.root / 'space' / 'space.h5ad'}: no such file; {_again(study)}")
+    try:
+        with h5py.File(path) as file:
+            obs, made = read_elem(file["obs"]), read_elem(file["uns/provenance"])
+    except (OSError, KeyError) as error:
+        raise InputError(
+            f"{path}: not a readable space.h5ad ({str(error).splitlines()[0]}); {_again(study)} again"
+        ) from None
+    if made["parents"]["embeddings"] != embeddings_id(study.embeddings):
+        raise InputError(
+            f"{path}: its clusters were found in other embeddings than the study's; {_again(study)} once more"
+        )
+    return FoundClusters(id=str(made["id"]), obs=obs)
+
+
+def _again(study: Study) -> str:
+    return f"run `g2m eval space {study.root}`"
 
 
 def _true_regions(study: Study, spots: PairedDataset) -> NDArray[np.str_]:
@@ -72,33 +123,3 @@ def _true_regions(study: Study, spots: PairedDataset) -> NDArray[np.str_]:
         )
     pure = (truth["purity"] >= PURITY).to_numpy()
     return np.where(pure, truth["region"].astype(str).to_numpy(), "").astype(str)
-
-
-def _found_clusters(study: Study, spots: PairedDataset, kind: str) -> NDArray[np.str_]:
-    from g2m_eval.space import keys
-
-    folder = space_folder(study)
-    again = f"run `g2m eval space {study.root}`"
-    found = _read_obs(folder / "space.h5ad", again)
-    made_from = (read_provenance(folder) or {}).get("parents", {}).get("embeddings")
-    if made_from != embeddings_id(study.embeddings):
-        raise InputError(f"{folder}: its clusters were found in other embeddings than the study's; {again} once more")
-    rows = found.index.get_indexer(spots.obs.index)
-    if (rows < 0).any():
-        raise InputError(f"{folder}: lacks {(rows < 0).sum()} of {len(rows)} test spots; {again} once more")
-    column = found[{JOINT: keys.JOINT, SAMPLEWISE: keys.SAMPLEWISE}[kind]].iloc[rows]
-    return np.where(column.isna(), "", column.astype(str)).astype(str)
-
-
-def _read_obs(path: Path, again: str) -> pd.DataFrame:
-    import h5py
-    from anndata.io import read_elem
-
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; {again}")
-    try:
-        with h5py.File(path) as file:
-            table: pd.DataFrame = read_elem(file["obs"])
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path}: not a readable .h5ad file ({str(error).splitlines()[0]}); {again} again") from None
-    return table

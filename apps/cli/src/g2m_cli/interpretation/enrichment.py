@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from g2m_cli.console import say, track
 from g2m_cli.errors import InputError
 from g2m_cli.interpretation.attribution import FILE, attribution_folder
-from g2m_cli.interpretation.attribution_page import SAMPLE, slug
-from g2m_cli.interpretation.truth import gene_sets_of, share_within_top, true_set_ranks
+from g2m_cli.interpretation.attribution_page import SAMPLE
+from g2m_cli.interpretation.enrichment_page import match_section, terms_section
+from g2m_cli.interpretation.truth import share_within_top, true_set_ranks
 from g2m_cli.provenance import provenance
 from g2m_cli.settings import RunSettings
 from g2m_cli.study import Study, folder_id
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from anndata import AnnData
 
-    from g2m_eval import ReportSection
-    from g2m_interpret import EnrichmentSettings, InterpretationSettings, SetMatch
+    from g2m_interpret import EnrichmentSettings, InterpretationSettings
 
 
 def write_enrichment(
@@ -42,7 +41,7 @@ def write_enrichment(
     settings
         What is used is ``enrichment``, which has a seed of its own.
     gene_sets
-        GMT file; a phantom's own sets by default.
+        GMT file; by default that of the study's manifest, or a phantom's own.
     attributions
         Folder of `g2m interpret attribute`, if another than the study's.
     out
@@ -63,13 +62,11 @@ def write_enrichment(
     from g2m_eval.report.page import check_replaceable
     from g2m_interpret import enrich_pairs, read_gmt, terms_table
 
-    target = out or study.root / "interpret" / "enrichment"
+    target = out or enrichment_folder(study)
     check_replaceable(target, "enrichment")
     folder = attributions or attribution_folder(study)
     found = read_attributions(folder, study)
-    path = gene_sets or gene_sets_of(study.dataset)
-    if path is None:
-        raise InputError(f"{study.dataset}: only a phantom brings gene sets; give --gene-sets FILE.gmt")
+    path = gene_sets or study_gene_sets(study)
     sets = read_gmt(path)
     own = settings.model.enrichment
     enriched = {
@@ -87,19 +84,14 @@ def write_enrichment(
         "significant": len(terms),
         **({"true_set_in_top5": share_within_top(pd.concat(ranked))} if ranked else {}),
     }
-    record = provenance(
-        "enrichment",
-        {"enrichment": asdict(own), "gene_sets": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()},
-        {"attribution": folder_id(folder)},
-    )
     write_report(
         target,
         title=f"Gene sets between clusters: {study.root.name}",
         lead=f"{match.sets_kept:,} of {match.sets_read:,} sets of {path.name}; {found.n_obs} pairs of clusters",
         metrics={"enrichment": metrics},
-        sections=_sections(terms, list(tables), match, own, path),
+        sections=[terms_section(terms, list(tables), own, path.name), match_section(match.to_dict())],
         warnings=_warnings(every, terms, own),
-        provenance=record,
+        provenance=enrichment_record(folder, settings, path),
         files={"enrichment.csv": lambda file: every.to_csv(file, index=False)},
     )
     say(
@@ -107,6 +99,39 @@ def write_enrichment(
         f"(case {match.case}); {match.sets_read - match.sets_kept} sets dropped"
     )
     return target / "report.html", terms
+
+
+def enrichment_folder(study: Study) -> Path:
+    """Where enrichment lies unless told otherwise."""
+    return study.root / "interpret" / "enrichment"
+
+
+def enrichment_record(
+    attributions: Path, settings: RunSettings[InterpretationSettings], gene_sets: Path
+) -> dict[str, Any]:
+    """Describe the enrichment that these attributions, settings and gene sets give."""
+    digest = hashlib.sha256(gene_sets.read_bytes()).hexdigest()
+    asked = {"enrichment": asdict(settings.model.enrichment), "gene_sets": gene_sets.name, "sha256": digest}
+    return provenance("enrichment", asked, {"attribution": folder_id(attributions)})
+
+
+def study_gene_sets(study: Study) -> Path:
+    """Give the study's GMT file.
+
+    Raises
+    ------
+    InputError
+        If its manifest names none, and it is no phantom.
+    """
+    from g2m_data.gene_sets import gene_sets_of
+
+    path = gene_sets_of(study.dataset)
+    if path is None:
+        raise InputError(
+            f"{study.dataset}: has no gene sets; give --gene-sets FILE.gmt, or name a file as gene_sets in [study] of "
+            "the manifest"
+        )
+    return path
 
 
 def read_attributions(folder: Path, study: Study) -> AnnData:
@@ -143,46 +168,3 @@ def _warnings(every: pd.DataFrame, terms: pd.DataFrame, settings: EnrichmentSett
     if not len(terms):
         found.append(f"No set has p < {settings.significance} and more than {settings.leading_genes} leading genes.")
     return found
-
-
-def _sections(
-    terms: pd.DataFrame, groups: list[str], match: SetMatch, settings: EnrichmentSettings, path: Path
-) -> list[ReportSection]:
-    from g2m_eval import ReportFigure, ReportSection, ReportTable
-    from g2m_interpret import figure_enrichment
-
-    ranked = f"the {settings.top_genes} genes of highest score" if settings.top_genes else "all genes"
-    protocol = (
-        f"gseapy prerank of {ranked} of each pair, {settings.permutations:,} permutations, seed {settings.seed}, sets "
-        f"of {settings.min_size} to {settings.max_size} ranked genes of {path.name}; symbols matched "
-        f"{'as written' if settings.case == 'exact' else 'in upper case'}. Shown: nominal p < {settings.significance} "
-        f"and more than {settings.leading_genes} leading genes."
-    )
-    figures = [
-        ReportFigure(
-            name=f"nes-{slug(group)}",
-            figure=figure_enrichment(terms[terms["sample"] == group]),
-            caption=f"Normalised enrichment scores, {group}. {protocol}",
-        )
-        for group in groups
-    ]
-    table = ReportTable(table=terms, name="terms", caption=f"Significant terms. {protocol}")
-    counts = _counts(match.to_dict())
-    return [
-        ReportSection(
-            title="Significant terms",
-            text="Which sets gather at the top of the genes that tell a cluster from another.",
-            figures=figures,
-            tables=[table],
-        ),
-        ReportSection(
-            title="How the sets met the panel",
-            tables=[ReportTable(table=counts, caption="What was read, matched and dropped.")],
-        ),
-    ]
-
-
-def _counts(match: Mapping[str, Any]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame({"what": [key.replace("_", " ") for key in match], "value": [str(v) for v in match.values()]})

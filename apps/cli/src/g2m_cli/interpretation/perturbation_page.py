@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from g2m_cli.interpretation.perturbation_request import PerturbationRequest
+from g2m_cli.interpretation.strip import Strip
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from g2m_cli.interpretation.perturbation import PerturbedTissue
     from g2m_eval import ReportSection
     from g2m_interpret import DoseResponse, PerturbationSettings
@@ -19,17 +22,25 @@ def perturbation_sections(
     found: PerturbedTissue, request: PerturbationRequest, settings: PerturbationSettings
 ) -> list[ReportSection]:
     """Chapters of the page."""
-    sections = [_pictures(found, request), _changes(found, request, settings)]
+    sections = [
+        strip_section(found.strip, request.label),
+        changes_section(found.changes, random_sets=settings.random_sets if request.folds else 0),
+    ]
     return sections if found.doses is None else [*sections, _doses(found.doses, request)]
 
 
-def _pictures(found: PerturbedTissue, request: PerturbationRequest) -> ReportSection:
+def strip_section(strip: Strip, label: str) -> ReportSection:
+    """Show the strip of pictures; ``label`` says what was edited."""
     from g2m_eval import ReportFigure, ReportSection
     from g2m_interpret import figure_perturbation
 
-    labels = [_short(name) for name in found.pictured]
     figure = figure_perturbation(
-        found.real, found.unperturbed, found.perturbed, labels, found.edits, title=request.label
+        strip.real,
+        strip.unperturbed,
+        strip.perturbed,
+        [_short(str(name)) for name in strip.spots],
+        [str(name) for name in strip.edits],
+        title=label,
     )
     caption = (
         "Real patch, what the model draws from the spot's expression, and what it draws from the edited expression "
@@ -42,13 +53,14 @@ def _pictures(found: PerturbedTissue, request: PerturbationRequest) -> ReportSec
     )
 
 
-def _changes(found: PerturbedTissue, request: PerturbationRequest, settings: PerturbationSettings) -> ReportSection:
+def changes_section(changes: pd.DataFrame, *, random_sets: int) -> ReportSection:
+    """Show how the image statistics changed, as changes.csv has it."""
     from g2m_eval import ReportSection, ReportTable
 
     random = (
-        f" beyond_random: share of {settings.random_sets} random sets, each gene matched in mean expression and edited "
+        f" beyond_random: share of {random_sets} random sets, each gene matched in mean expression and edited "
         "alike, whose change is smaller either way."
-        if request.folds
+        if random_sets
         else ""
     )
     caption = (
@@ -56,8 +68,8 @@ def _changes(found: PerturbedTissue, request: PerturbationRequest, settings: Per
         "spots and noise of the change; change_sd: in standard deviations of the unedited images; familiar: share of "
         f"edited profiles like those of training and of these sections.{random} changes.csv says more."
     )
-    shown = [column for column in _SHOWN if column in found.changes]
-    return ReportSection(title="What changed", tables=[ReportTable(table=found.changes[shown], caption=caption)])
+    shown = [column for column in _SHOWN if column in changes]
+    return ReportSection(title="What changed", tables=[ReportTable(table=changes[shown], caption=caption)])
 
 
 def _doses(response: DoseResponse, request: PerturbationRequest) -> ReportSection:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from g2m_cli.console import say
 from g2m_cli.errors import InputError
 from g2m_cli.interpretation.attribution_page import slug
-from g2m_cli.interpretation.clusters import JOINT, REGION, labels_of
-from g2m_cli.interpretation.truth import gene_sets_of
+from g2m_cli.interpretation.clusters import JOINT, REGION, FoundClusters, labels_of
+from g2m_cli.interpretation.enrichment import study_gene_sets
 from g2m_cli.study import Study
 
 if TYPE_CHECKING:
@@ -127,9 +127,7 @@ def genes_of_set(name: str, file: Path | None, study: Study, panel: Sequence[str
     """
     from g2m_interpret import match_gene_sets, read_gmt
 
-    path = file or gene_sets_of(study.dataset)
-    if path is None:
-        raise InputError(f"{study.dataset}: only a phantom brings gene sets; give --gene-sets FILE.gmt")
+    path = file or study_gene_sets(study)
     sets = read_gmt(path)
     if name not in sets:
         raise InputError(f"{path}: no set {name!r} among its {len(sets)}, {next(iter(sets))} for one")
@@ -139,8 +137,15 @@ def genes_of_set(name: str, file: Path | None, study: Study, panel: Sequence[str
     return matched[name]
 
 
-def chosen_spots(study: Study, spots: PairedDataset, request: PerturbationRequest, *, seed: int) -> NDArray[np.int64]:
-    """Give the rows of the spots asked for.
+def chosen_spots(
+    study: Study,
+    spots: PairedDataset,
+    request: PerturbationRequest,
+    *,
+    seed: int,
+    found: FoundClusters | None = None,
+) -> NDArray[np.int64]:
+    """Give the rows of the spots asked for; ``found`` as of `labels_of`.
 
     Raises
     ------
@@ -149,7 +154,7 @@ def chosen_spots(study: Study, spots: PairedDataset, request: PerturbationReques
     """
     kept = np.ones(len(spots), dtype=bool)
     for key, value in request.where.items():
-        labels = spots.obs[_SAMPLE].to_numpy().astype(str) if key == _SAMPLE else labels_of(study, spots, key)
+        labels = spots.obs[_SAMPLE].to_numpy().astype(str) if key == _SAMPLE else labels_of(study, spots, key, found)
         if value not in labels:
             raise InputError(f"--spots: no {key} {value!r}; there are: {', '.join(sorted({*labels} - {''}))}")
         kept &= labels == value

@@ -12,12 +12,6 @@ if TYPE_CHECKING:
 _WITHIN = 5
 
 
-def gene_sets_of(dataset: Path) -> Path | None:
-    """Give the phantom's own gene sets; None for a real study."""
-    path = dataset / "truth" / "gene_sets.gmt"
-    return path if path.is_file() else None
-
-
 def driver_scores(dataset: Path, attributions: AnnData) -> pd.DataFrame | None:
     """Score each pair of true regions by the genes that truly differ; None where that is not known.
 
