@@ -5,7 +5,7 @@ import pytest
 
 from g2m_interpret import keys
 from g2m_interpret.errors import InputError
-from g2m_interpret.scoring import driver_genes, rank_true_sets, score_drivers
+from g2m_interpret.scoring import DriverDefinition, driver_genes, rank_true_sets, score_drivers
 
 MEANS = pd.DataFrame(
     {"CX": [3.0, 1.0, 0.04, 1.4, 1.0, 1.05], "BAT": [1.0, 3.0, 0.01, 1.0, 1.0, 1.0]}, index=list("uvwxyz")
@@ -33,6 +33,31 @@ def test_scores_are_judged_by_gene_name_beside_the_difference_of_means():
     assert found["auroc"] == 1.0
     assert found["difference_auroc"] == 0.5
     assert found["difference_auprc"] == 0.5
+
+
+def test_untrained_encoders_are_judged_one_by_one_and_averaged():
+    found = attributions([0, 1, 0, 0, 0, 5], [7, 1, 0, 0, 0, 5])
+    assert not any(name.startswith("untrained") for name in score_drivers(found, MEANS))
+    found.layers["untrained_1"], found.layers["untrained_2"] = found.X, -found.X
+    scored = score_drivers(found, MEANS).iloc[0]
+    assert (scored["auroc"], scored["untrained_auroc"]) == (1.0, 0.5)
+    assert scored["untrained_auprc"] == pytest.approx((1 + 1 / 3) / 2)
+
+
+def test_sensitivity_is_what_is_left_once_the_difference_of_means_is_divided_out():
+    # u is the driver; y and z are the negatives, of which z is lower in the query and not judged
+    equal = score_drivers(attributions([0, 4, 0, 0, 0, 6], [-1, 2, 0, 0, 0, 3]), MEANS).iloc[0]
+    assert (equal["auroc"], equal["sensitivity_auroc"]) == (1.0, 0.5)
+    less = score_drivers(attributions([9, 5, 0, 0, 0, 6], [-1, 2, 0, 0, 0, 3]), MEANS).iloc[0]
+    assert less["sensitivity_auroc"] == 0
+
+
+def test_a_pair_without_negatives_has_no_score():
+    found = attributions([0, 4, 0, 0, 0, 6], [-1, 2, 0, 0, 0, 3])
+    found.layers["untrained_1"] = found.X
+    scored = score_drivers(found, MEANS, DriverDefinition(equal_fold=0.5)).iloc[0]
+    assert scored["negatives"] == 0
+    assert np.isnan([scored["auroc"], scored["difference_auroc"], scored["untrained_auroc"]]).all()
 
 
 def test_genes_without_truth_are_named():

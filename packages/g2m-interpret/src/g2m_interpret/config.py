@@ -38,13 +38,22 @@ class AttributionSettings:
     batch_size: int = 256  # profiles in one pass through the encoder
     smooth_samples: int = 0  # SmoothGrad: noisy copies of the query to average over; 0 = none
     smooth_scale: float = 0.5  # that noise in standard deviations of each gene over the query's spots
+    untrained: int = 0  # encoders of the same architecture with fresh weights to compare with
 
     def __post_init__(self) -> None:
         """Refuse what cannot be computed."""
         _one_of("reference", self.reference, REFERENCES)
         _one_of("score", self.score, SCORES)
         _at_least(
-            "attribution", self, nodes=1, pieces=1, max_evaluations=1, batch_size=1, top_genes=0, smooth_samples=0
+            "attribution",
+            self,
+            nodes=1,
+            pieces=1,
+            max_evaluations=1,
+            batch_size=1,
+            top_genes=0,
+            smooth_samples=0,
+            untrained=0,
         )
         if not self.tolerance > 0 or self.smooth_scale < 0:
             raise InputError(
@@ -110,11 +119,12 @@ PRESETS: Mapping[str, InterpretationSettings] = MappingProxyType(
         ),
         # Its public code embeds the averaged expression.
         "paper-code": InterpretationSettings(enrichment=EnrichmentSettings(case="upper", top_genes=100)),
-        # What we recommend: 300 genes ranked, symbols as written.
-        "base": InterpretationSettings(),
+        # What we recommend: 300 genes ranked, symbols as written; what the encoder learned told from what it did not.
+        "base": InterpretationSettings(attribution=AttributionSettings(untrained=3)),
         # Minutes on two CPU cores.
         "tiny": InterpretationSettings(
-            perturbation=PerturbationSettings(seeds=4, random_sets=20, verified=50, resamples=500)
+            attribution=AttributionSettings(untrained=3),
+            perturbation=PerturbationSettings(seeds=4, random_sets=20, verified=50, resamples=500),
         ),
     }
 )

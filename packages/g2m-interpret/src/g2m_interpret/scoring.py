@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import anndata
 import numpy as np
 import pandas as pd
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from g2m_interpret import keys
@@ -17,7 +17,12 @@ from g2m_interpret.errors import InputError
 
 @dataclass(frozen=True, kw_only=True)
 class DriverDefinition:
-    """Which genes count as drivers of one region against another, and which as negatives."""
+    """Which genes count as drivers of one region against another, and which as negatives.
+
+    No two true means of a simulation are equal to the digit: a gene does not differ where they are within a tenth of
+    each other. The means should be those of the very tissue whose spots are compared, in which something that drives
+    genes may happen to be higher in one region than in another.
+    """
 
     fold: float = 1.5  # true mean at least so many times higher in the query
     counts: float = 0.05  # a window, in the query: expressed at all
@@ -52,7 +57,7 @@ def driver_genes(
 def score_drivers(
     attributions: anndata.AnnData, means: pd.DataFrame, definition: DriverDefinition | None = None
 ) -> pd.DataFrame:
-    """How well scores tell drivers from negatives, pair by pair, beside the plain difference of means.
+    """How well scores tell drivers from negatives, pair by pair, beside what needs no trained encoder.
 
     Parameters
     ----------
@@ -63,8 +68,10 @@ def score_drivers(
 
     Returns
     -------
-    query, reference, drivers, negatives, auroc, auprc, difference_auroc, difference_auprc. NaN where a pair has no
-    driver or no negative.
+    query, reference, drivers, negatives; auroc and auprc of the score; the same of the plain difference of means
+    (``difference_``) and, where there are any, of untrained encoders, on average (``untrained_``).
+    ``sensitivity_auroc``: of |score| / difference among the genes that the query expresses more, which is what an
+    encoder adds to the difference of means; 0.5 is nothing. NaN where a pair has no driver or no negative.
 
     Raises
     ------
@@ -75,20 +82,47 @@ def score_drivers(
     if len(missing):
         raise InputError(f"{len(missing)} genes have no true mean, {missing[0]} for one")
     means = means.loc[attributions.var_names]
+    fresh = [np.asarray(layer) for name, layer in attributions.layers.items() if name.startswith(keys.UNTRAINED)]
     rows = []
     for pair in range(attributions.n_obs):
         query, reference = (str(attributions.obs[key].iloc[pair]) for key in (keys.QUERY, keys.REFERENCE))
         drivers, negatives = driver_genes(means, query, reference, definition)
-        judged = drivers | negatives
+        difference = np.asarray(attributions.layers[keys.DIFFERENCE][pair], dtype=float)
         row: dict[str, str | float] = {keys.QUERY: query, keys.REFERENCE: reference}
         row |= {"drivers": int(drivers.sum()), "negatives": int(negatives.sum())}
-        for name, values in (("", attributions.X[pair]), ("difference_", attributions.layers[keys.DIFFERENCE][pair])):
-            known = drivers.any() and negatives.any()
-            values = np.asarray(values)[judged]
-            row[f"{name}auroc"] = float(roc_auc_score(drivers[judged], values)) if known else float("nan")
-            row[f"{name}auprc"] = float(average_precision_score(drivers[judged], values)) if known else float("nan")
+        row |= _measures(drivers, negatives, np.asarray(attributions.X[pair], dtype=float), difference)
+        plain = _measures(drivers, negatives, difference, difference)
+        row |= {f"difference_{name}": plain[name] for name in ("auroc", "auprc")}
+        if fresh:
+            each = pd.DataFrame([_measures(drivers, negatives, scores[pair], difference) for scores in fresh])
+            row |= {f"{keys.UNTRAINED}_{name}": float(each[name].mean(skipna=False)) for name in each}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _measures(
+    drivers: Bool[np.ndarray, " gene"],
+    negatives: Bool[np.ndarray, " gene"],
+    scores: Float[np.ndarray, " gene"],
+    difference: Float[np.ndarray, " gene"],
+) -> dict[str, float]:
+    higher = difference > 0
+    sensitivity = np.abs(scores) / np.where(higher, difference, 1)
+    return {
+        "auroc": _telling(roc_auc_score, drivers, negatives, scores),
+        "auprc": _telling(average_precision_score, drivers, negatives, scores),
+        "sensitivity_auroc": _telling(roc_auc_score, drivers & higher, negatives & higher, sensitivity),
+    }
+
+
+def _telling(
+    measure: Callable[..., float],
+    drivers: Bool[np.ndarray, " gene"],
+    negatives: Bool[np.ndarray, " gene"],
+    values: Float[np.ndarray, " gene"],
+) -> float:
+    judged = drivers | negatives
+    return float(measure(drivers[judged], values[judged])) if drivers.any() and negatives.any() else float("nan")
 
 
 def rank_true_sets(enrichment: pd.DataFrame, truth: Mapping[str, str]) -> pd.DataFrame:

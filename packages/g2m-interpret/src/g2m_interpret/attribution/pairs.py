@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import permutations
 
 import anndata
@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from g2m_interpret import keys
 from g2m_interpret.attribution.integral import PathIntegral, integrate_gradients
 from g2m_interpret.attribution.profiles import ClusterProfiles
+from g2m_interpret.attribution.untrained import freshly_initialised
 from g2m_interpret.config import AttributionSettings
 from g2m_interpret.errors import InputError
 from g2m_interpret.progress import Track, pass_through
@@ -46,18 +47,20 @@ def attribute_pairs(
     pairs
         (query, reference); every ordered pair by default.
     seed
-        Of SmoothGrad's noise, which belongs to a gene's name: another order of genes draws the same.
+        Of SmoothGrad's noise, which belongs to a gene's name: another order of genes draws the same. Of fresh weights.
 
     Returns
     -------
     Pairs by genes. X: the score (`settings.score`); layers ``attribution`` (signed, its rows sum to obs
-    ``distance_change``) and ``difference`` (of mean log1p expression); obs ``query``, ``reference``,
+    ``distance_change``), ``difference`` (of mean log1p expression) and, if asked for, ``untrained_1``, ... (the score
+    by encoders with fresh weights, whose r is always the embedded mean expression); obs ``query``, ``reference``,
     ``distance_change``, ``completeness_error``, ``evaluations``; uns ``attribution``: settings and seed.
 
     Raises
     ------
     InputError
-        An unknown cluster, a pair of one with itself, or mean embeddings are asked for that the profiles lack.
+        An unknown cluster, a pair of one with itself, mean embeddings are asked for that the profiles lack, or
+        untrained encoders and the encoder is no module whose layers initialise themselves.
     """
     settings = settings or AttributionSettings()
     wanted = list(pairs) if pairs is not None else list(permutations(profiles.clusters, 2))
@@ -67,32 +70,36 @@ def attribute_pairs(
             raise InputError(f"cluster {query!r} cannot be compared with itself")
     if settings.reference == "mean-embedding" and profiles.embedding is None:
         raise InputError("mean embeddings are not in these profiles: give cluster_profiles the encoder")
-    encode = in_float64(encoder).to(device) if isinstance(encoder, nn.Module) else encoder
-    mean = torch.as_tensor(profiles.mean, dtype=torch.float64, device=device)
-    noise = _noise(profiles.genes, settings, seed) * settings.smooth_scale
-    found: list[PathIntegral] = []
-    for query, reference in track(wanted, description="Attributing", total=len(wanted)):
-        q, r = profiles.row(query), profiles.row(reference)
-        target = _target(encode, profiles, settings, r, mean)
-        ends = [mean[q] + torch.as_tensor(draw * profiles.deviation[q], device=device) for draw in noise] or [mean[q]]
-        found.append(_average([_between(encode, target, mean[r], end, settings) for end in ends]))
+    encoders = _with_untrained(encoder, settings.untrained, seed)
+    total = (1 + settings.untrained) * len(wanted)
+    found = list(
+        track(_integrals(encoders, profiles, wanted, settings, seed, device), description="Attributing", total=total)
+    )
     attribution = np.stack([item.attributions.cpu().numpy() for item in found])
     rows = [(profiles.row(query), profiles.row(reference)) for query, reference in wanted]
     difference = np.stack([profiles.mean[q] - profiles.mean[r] for q, r in rows])
+    first, *fresh = (
+        score_genes(part, difference, settings.score) for part in np.split(attribution, 1 + settings.untrained)
+    )
+    own = found[: len(wanted)]
     return anndata.AnnData(
-        X=score_genes(attribution, difference, settings.score),
+        X=first,
         obs=pd.DataFrame(
             {
                 keys.QUERY: [query for query, _ in wanted],
                 keys.REFERENCE: [reference for _, reference in wanted],
-                keys.CHANGE: [item.change for item in found],
-                keys.COMPLETENESS_ERROR: [item.error for item in found],
-                keys.EVALUATIONS: [item.evaluations for item in found],
+                keys.CHANGE: [item.change for item in own],
+                keys.COMPLETENESS_ERROR: [item.error for item in own],
+                keys.EVALUATIONS: [item.evaluations for item in own],
             },
             index=pd.Index([f"{query} / {reference}" for query, reference in wanted]),
         ),
         var=pd.DataFrame(index=pd.Index(profiles.genes)),
-        layers={keys.ATTRIBUTION: attribution, keys.DIFFERENCE: difference},
+        layers={
+            keys.ATTRIBUTION: attribution[: len(wanted)],
+            keys.DIFFERENCE: difference,
+            **{f"{keys.UNTRAINED}_{number}": scores for number, scores in enumerate(fresh, start=1)},
+        },
         uns={keys.ATTRIBUTION: dataclasses.asdict(settings) | {"seed": seed}},
     )
 
@@ -113,13 +120,40 @@ def score_genes(
     return attribution.copy() if score == "signed" else np.where(difference > 0, np.abs(attribution), 0.0)
 
 
+def _with_untrained(encoder: nn.Module | Encoder, count: int, seed: int) -> Iterator[nn.Module | Encoder]:
+    yield encoder
+    for number in range(count):  # one at a time: the paper's has 352 million weights
+        if not isinstance(encoder, nn.Module):
+            raise InputError("attribution.untrained: a function cannot be had untrained, only a module; set it to 0")
+        yield freshly_initialised(encoder, seed + number)
+
+
+def _integrals(
+    encoders: Iterable[nn.Module | Encoder],
+    profiles: ClusterProfiles,
+    pairs: Sequence[tuple[str, str]],
+    settings: AttributionSettings,
+    seed: int,
+    device: torch.device | str,
+) -> Iterator[PathIntegral]:
+    """Every pair by the encoder in question, then by those untrained."""
+    mean = torch.as_tensor(profiles.mean, dtype=torch.float64, device=device)
+    noise = _noise(profiles.genes, settings, seed) * settings.smooth_scale
+    for number, encoder in enumerate(encoders):
+        encode = in_float64(encoder).to(device) if isinstance(encoder, nn.Module) else encoder
+        for query, reference in pairs:
+            q, r = profiles.row(query), profiles.row(reference)
+            embedding = profiles.embedding if settings.reference == "mean-embedding" and not number else None
+            target = _target(encode, mean[r], None if embedding is None else embedding[r])
+            ends = [mean[q] + torch.as_tensor(draw * profiles.deviation[q], device=device) for draw in noise]
+            yield _average([_between(encode, target, mean[r], end, settings) for end in ends or [mean[q]]])
+
+
+@torch.no_grad()
 def _target(
-    encode: Encoder, profiles: ClusterProfiles, settings: AttributionSettings, row: int, mean: Float[Tensor, "n gene"]
+    encode: Encoder, mean: Float[Tensor, " gene"], embedding: Float[np.ndarray, " dim"] | None
 ) -> Float[Tensor, " dim"]:
-    if settings.reference == "mean-embedding" and profiles.embedding is not None:
-        return torch.as_tensor(profiles.embedding[row], device=mean.device)
-    with torch.no_grad():
-        return encode(mean[row : row + 1])[0]
+    return encode(mean[None])[0] if embedding is None else torch.as_tensor(embedding, device=mean.device)
 
 
 def _between(

@@ -1,10 +1,11 @@
-"""The genes at the top of each pair."""
+"""The genes at the top of each pair, and how many of them it takes no trained encoder to find."""
 
 from __future__ import annotations
 
 import anndata
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 
 from g2m_interpret import keys
 
@@ -50,3 +51,37 @@ def top_genes(attributions: anndata.AnnData, *, top: int = 100) -> pd.DataFrame:
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def shared_top(attributions: anndata.AnnData, *, top: int = 100) -> pd.DataFrame:
+    """How much of each pair's top genes one would have had without a trained encoder.
+
+    Parameters
+    ----------
+    attributions
+        Of `attribute_pairs`.
+    top
+        Genes of highest score, at most; those without a score are none.
+
+    Returns
+    -------
+    query, reference; the share of the top genes that are also among as many of largest ``difference`` of means, and of
+    highest score by an encoder that is ``untrained`` (mean over them; only where there are any).
+    """
+    untrained = [name for name in attributions.layers if name.startswith(keys.UNTRAINED)]
+    rows = []
+    for pair in range(attributions.n_obs):
+        own = _top(attributions.X[pair], top)
+        others = {name: _top(attributions.layers[name][pair], len(own)) for name in (keys.DIFFERENCE, *untrained)}
+        share = {name: len(own & other) / len(own) if own else float("nan") for name, other in others.items()}
+        row: dict[str, str | float] = {k: str(attributions.obs[k].iloc[pair]) for k in (keys.QUERY, keys.REFERENCE)}
+        row[keys.DIFFERENCE] = share[keys.DIFFERENCE]
+        if untrained:
+            row[keys.UNTRAINED] = float(np.mean([share[name] for name in untrained]))
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _top(scores: Float[np.ndarray, " gene"], top: int) -> set[int]:
+    ranked = np.argsort(-np.asarray(scores), kind="stable")[:top]
+    return {int(gene) for gene in ranked if scores[gene] > 0}
