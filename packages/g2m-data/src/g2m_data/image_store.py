@@ -23,7 +23,7 @@ def create_pixels(folder: Path, height: int, width: int) -> NDArray[np.uint8]:
     """Create the flat copy of a sample's slide, uint8 (height, width, 3), memory-mapped for writing."""
     path = folder / CACHE
     path.parent.mkdir(parents=True, exist_ok=True)
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(height, width, 3))
+    return _map_new(path, height, width)
 
 
 def open_pixels(folder: Path) -> NDArray[np.uint8]:
@@ -110,17 +110,26 @@ def _halve(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return half
 
 
+def _map_new(path: Path, height: int, width: int) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """Map a new file of pixels; an OSError now where the disk has no room, not a crash when they are written."""
+    pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(height, width, 3))
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return pixels
+
+
 def _rebuild(path: Path, level: zarr.Array[Any]) -> NDArray[np.uint8]:
     _, height, width = level.shape
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(exist_ok=True)
-        pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=(height, width, 3))
+        pixels = _map_new(temporary, height, width)
         for top in range(0, height, CHUNK):
             pixels[top : top + CHUNK] = np.moveaxis(np.asarray(level[:, top : top + CHUNK]), 0, 2)
         pixels.flush()
         temporary.replace(path)
-    except PermissionError:  # a dataset on a read-only disk still serves, from memory
+    except OSError:  # a dataset on a read-only or full disk still serves, from memory
         return np.ascontiguousarray(np.moveaxis(np.asarray(level[:]), 0, 2))
     finally:
         temporary.unlink(missing_ok=True)

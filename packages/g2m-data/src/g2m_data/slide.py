@@ -11,6 +11,7 @@ import zarr
 from numpy.typing import NDArray
 
 from g2m_data.errors import InputError
+from g2m_data.image_claims import check_jpeg, check_png, check_tiff
 
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -59,12 +60,11 @@ def open_slide(path: Path) -> Slide:
         if magic[:4] in TIFF_MAGIC:
             return _open_tiff(path)
         if magic[:2] == b"\xff\xd8":
-            content = path.read_bytes()
-            if not _jpeg_is_complete(content):
-                raise ValueError("its end is missing")
+            check_jpeg(content := path.read_bytes())
             return _whole(path, imagecodecs.jpeg_decode(content))
         if magic == b"\x89PNG\r\n\x1a\n":
-            return _whole(path, imagecodecs.png_decode(path.read_bytes()))
+            check_png(content := path.read_bytes())
+            return _whole(path, imagecodecs.png_decode(content))
     except InputError:
         raise
     except Exception as error:
@@ -83,7 +83,7 @@ def _open_tiff(path: Path) -> Slide:
     samples = [axis for axis in kept if axis not in "YX"]
     if "Y" not in kept or "X" not in kept or len(samples) > 1:
         raise InputError(f"{path}: expected one RGB image, found axes {axes} of shape {shape}")
-    _check_length(path, series)
+    check_tiff(series, path.stat().st_size)
     array = zarr.open(series.aszarr(level=0), mode="r")
     if isinstance(array, zarr.Group):  # some pyramids come as a group whatever the level asked for
         array = array["0"]
@@ -99,23 +99,6 @@ def _open_tiff(path: Path) -> Slide:
     height, width = shape[axes.index("Y")], shape[axes.index("X")]
     read(slice(0, 1), slice(0, 1))  # a wrong kind of image is refused now
     return Slide(path=path, height=height, width=width, _read=read)
-
-
-def _check_length(path: Path, series: tifffile.TiffPageSeries) -> None:
-    """Refuse a TIFF whose pixels lie beyond its end: decoders would fill them with grey or black and say nothing."""
-    size = path.stat().st_size
-    for page in series.levels[0].pages:
-        if page is not None and any(o + n > size for o, n in zip(page.dataoffsets, page.databytecounts, strict=True)):
-            raise ValueError("some of its pixels lie beyond the end of the file")
-
-
-def _jpeg_is_complete(content: bytes) -> bool:
-    """Whether a JPEG has its end marker: decoders fill what is missing with grey and say nothing."""
-    position = 2
-    while content[position : position + 1] == b"\xff" and content[position + 1 : position + 2] != b"\xda":
-        position += 2 + int.from_bytes(content[position + 2 : position + 4], "big")
-    # inside the compressed data no such pair of bytes can occur, but a thumbnail before them has one
-    return content.find(b"\xff\xd9", position) >= 0
 
 
 def _whole(path: Path, image: NDArray[np.uint8]) -> Slide:

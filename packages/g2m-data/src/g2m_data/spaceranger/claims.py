@@ -6,12 +6,16 @@ A damaged header may announce terabytes, and HDF5 would fill them with zeros.
 from pathlib import Path
 
 import h5py
+import numpy as np
+from numpy.typing import NDArray
 
 from g2m_data.errors import InputError
 
 NUMBERS = ("data", "indices", "indptr", "shape")
 MOST_COMPRESSED = 2000
 """Bytes that a stored byte can become; gzip manages a thousand."""
+MOST_COUNTS = 1 << 20
+"""Molecules of one gene at one place: ten times what was ever seen, and few enough for sums over windows in 32 bits."""
 LARGEST_CHUNK = 1 << 30
 """Bytes of a chunk, which HDF5 reads whole."""
 
@@ -51,3 +55,11 @@ def check_claims(path: Path, group: h5py.Group) -> None:
                 f"{path}: truncated or damaged HDF5: 'matrix/{name}' claims {len(field)} values, holds {stored} bytes; "
                 "copy or download it again"
             )
+
+
+def are_counts(values: NDArray[np.generic]) -> bool:
+    """Whether numbers can be counts of molecules: whole, not negative, and not absurdly many."""
+    if not len(values):
+        return True
+    whole = values.dtype.kind in "iu" or bool((values == np.rint(values)).all())  # type: ignore[call-overload]
+    return whole and bool(values.min() >= 0) and bool(values.max() <= MOST_COUNTS)  # type: ignore[operator,attr-defined]

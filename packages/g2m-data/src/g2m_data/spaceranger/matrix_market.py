@@ -11,6 +11,7 @@ from pyarrow import csv
 from scipy import sparse
 
 from g2m_data.errors import InputError
+from g2m_data.spaceranger.claims import are_counts
 from g2m_data.spaceranger.features import Features, name_features
 from g2m_data.spaceranger.gzipped import DAMAGE, is_gzipped, open_plain
 
@@ -68,7 +69,7 @@ def read_counts(path: Path, column_of_feature: NDArray[np.int64], n_columns: int
             feature, barcode, count = (batch.column(number).to_numpy() for number in range(3))
             n_read += len(count)
             inside = (feature >= 1) & (feature <= n_features) & (barcode >= 1) & (barcode <= n_barcodes)
-            if not (inside & (count >= 0) & (count == np.rint(count))).all():
+            if not (inside.all() and are_counts(count)):
                 raise InputError(f"{path}: holds entries that are no counts of its features; copy the file again")
             column = column_of_feature[feature - 1]
             keep = (column >= 0) & (count > 0)
