@@ -114,7 +114,8 @@ def _build_sample(
 
     pixels_per_patch = study.patch.pixels
     plan = Resampling.plan(slide.height, slide.width, scale.mpp, scale.spot_um, pixels_per_patch)
-    centres, totals = _default_pairs(study, section, layout)
+    grid, view = _default_view(study, section, layout)
+    centres = np.arange(len(section.xy)) if grid is None else enumerate_windows(grid, view)
     inside = plan.inside(plan.corners(section.xy[centres], pixels_per_patch), pixels_per_patch)
     if not inside.any():
         reason = (
@@ -123,11 +124,15 @@ def _build_sample(
             else "every patch lies partly outside the slide"
         )
         raise InputError(f"{layout.positions}: sample {sample.id!r} gives no pairs, because {reason}")
+
+    totals = write_counts(
+        store_path(folder, scale.platform), section, genes, track=track, description=f"{sample.id}: counts"
+    )
+    if grid is not None:
+        totals = window_totals(grid, totals, centres, view.window_bins)
     target = float(np.median(totals[inside]))
     if target <= 0:
         raise InputError(f"{layout.matrix}: sample {sample.id!r} has no counts in most of its pairs")
-
-    write_counts(store_path(folder, scale.platform), section, genes)
     pixels = create_pixels(folder, plan.height, plan.width)
     resample_slide(slide, plan, pixels, track=track, description=f"{sample.id}: slide")
     if study.patch.stain == "macenko":
@@ -154,15 +159,9 @@ def _build_sample(
     } | ({"bin_um": layout.bin_um} if layout.is_hd and layout.bin_um != BIN_UM else {})
 
 
-def _default_pairs(study: Manifest, section: Section, layout: Layout) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Row of each pair's centre in the section, and the pair's total counts, in the manifest's view."""
-    totals = np.asarray(section.counts.sum(axis=1)).astype(np.int64)
-    if not layout.is_hd:
-        return np.arange(len(totals)), totals
-    grid = BinGrid.from_array(section.array)
-    view = study.view.rescale(layout.bin_um)
-    centres = enumerate_windows(grid, view)
-    return centres, window_totals(grid, totals, centres, view.window_bins)
+def _default_view(study: Manifest, section: Section, layout: Layout) -> tuple[BinGrid | None, View]:
+    """The bins' grid, None for spots, and the manifest's view in the section's bins."""
+    return BinGrid.from_array(section.array) if layout.is_hd else None, study.view.rescale(layout.bin_um)
 
 
 def _check_extent(slide: Slide, section: Section, sample: SampleEntry, layout: Layout) -> None:

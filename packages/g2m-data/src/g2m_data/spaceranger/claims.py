@@ -61,5 +61,5 @@ def are_counts(values: NDArray[np.generic]) -> bool:
     """Whether numbers can be counts of molecules: whole, not negative, and not absurdly many."""
     if not len(values):
         return True
-    whole = values.dtype.kind in "iu" or bool((values == np.rint(values)).all())  # type: ignore[call-overload]
-    return whole and bool(values.min() >= 0) and bool(values.max() <= MOST_COUNTS)  # type: ignore[operator,attr-defined]
+    whole = values.dtype.kind in "iu" or bool((values == np.rint(values)).all())
+    return whole and bool(values.min() >= 0) and bool(values.max() <= MOST_COUNTS)
