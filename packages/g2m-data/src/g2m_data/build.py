@@ -29,6 +29,9 @@ from g2m_data.spaceranger.section import Section, read_section
 from g2m_data.units import BIN_UM
 from g2m_data.windows import BinGrid, enumerate_windows, window_totals
 
+MOST_ENLARGED = 16.0
+"""Times that a slide may be enlarged: there would be nothing to see, and the disk would be full."""
+
 
 def build_dataset(manifest: Path, out: Path, *, overwrite: bool = False, track: Track = silent) -> None:
     """Build a paired dataset from a study manifest.
@@ -67,7 +70,10 @@ def build_dataset(manifest: Path, out: Path, *, overwrite: bool = False, track: 
         for entry in samples.values():
             entry["notes"] += panel_notes
         if study.truth_folder is not None:
-            shutil.copytree(study.truth_folder, folder / "truth")
+            (folder / "truth").mkdir()
+            for path in study.truth_folder.iterdir():
+                if path.is_file():  # not what else lies there, which may be the dataset itself
+                    shutil.copy2(path, folder / "truth")
         copy_gene_sets(study, folder)
         (folder / "genes.txt").write_text("\n".join(genes) + "\n", encoding="utf-8")
         content = {
@@ -114,6 +120,11 @@ def _build_sample(
 
     pixels_per_patch = study.patch.pixels
     plan = Resampling.plan(slide.height, slide.width, scale.mpp, scale.spot_um, pixels_per_patch)
+    if plan.scale > MOST_ENLARGED:
+        raise InputError(
+            f"{sample.image}: a patch of {scale.spot_um:g} µm is only {scale.spot_um / scale.mpp:.2g} pixels of the slide "
+            f"wide, too few for {pixels_per_patch}; give a finer slide, or check 'mpp' and 'spot_um' of {sample.id!r}"
+        )
     grid, view = _default_view(study, section, layout)
     centres = np.arange(len(section.xy)) if grid is None else enumerate_windows(grid, view)
     inside = plan.inside(plan.corners(section.xy[centres], pixels_per_patch), pixels_per_patch)
