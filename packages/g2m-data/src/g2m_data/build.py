@@ -122,8 +122,8 @@ def _build_sample(
     plan = Resampling.plan(slide.height, slide.width, scale.mpp, scale.spot_um, pixels_per_patch)
     if plan.scale > MOST_ENLARGED:
         raise InputError(
-            f"{sample.image}: a patch of {scale.spot_um:g} µm is only {scale.spot_um / scale.mpp:.2g} pixels of the slide "
-            f"wide, too few for {pixels_per_patch}; give a finer slide, or check 'mpp' and 'spot_um' of {sample.id!r}"
+            f"{sample.image}: a patch of {scale.spot_um:g} µm is only {scale.spot_um / scale.mpp:.2g} of its pixels wide, "
+            f"too few for {pixels_per_patch}; give a finer slide, or check 'mpp' and 'spot_um' of {sample.id!r}"
         )
     grid, view = _default_view(study, section, layout)
     centres = np.arange(len(section.xy)) if grid is None else enumerate_windows(grid, view)
