@@ -122,7 +122,7 @@ def _build_sample(
     plan = Resampling.plan(slide.height, slide.width, scale.mpp, scale.spot_um, pixels_per_patch)
     if plan.scale > MOST_ENLARGED:
         raise InputError(
-            f"{sample.image}: a patch of {scale.spot_um:g} µm is only {scale.spot_um / scale.mpp:.2g} of its pixels wide, "
+            f"{sample.image}: a patch of {scale.spot_um:g} µm is only {scale.spot_um / scale.mpp:.2g} of its pixels, "
             f"too few for {pixels_per_patch}; give a finer slide, or check 'mpp' and 'spot_um' of {sample.id!r}"
         )
     grid, view = _default_view(study, section, layout)
