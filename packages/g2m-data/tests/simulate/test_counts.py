@@ -2,10 +2,22 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.stats import spearmanr
 
 from g2m_data.simulate.anatomy import FACTORS, OUTSIDE, REGIONS, draw_anatomy
-from g2m_data.simulate.counts import FIRST_BIN, FIRST_SPOT, count_bins, count_spots, sense_tissue
+from g2m_data.simulate.counts import FIRST_BIN, FIRST_SPOT, STRIP, Molecules, count_bins, count_spots, strips_of
+from g2m_data.simulate.tissue import sense_tissue
+
+
+def join(strips):
+    """The molecules of all strips together."""
+    strips = list(strips)
+    parts = {name: np.concatenate([getattr(strip, name) for strip in strips]) for name in PARTS}
+    return Molecules(**parts, counts=sparse.vstack([strip.counts for strip in strips], format="csr"))
+
+
+PARTS = ("array_row", "array_col", "xy_um", "in_tissue")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +34,7 @@ def bins(section):
     plan, settings = section.settings.sections[0], section.settings
     anatomy = draw_anatomy(plan, settings, np.random.default_rng(0))
     tissue = sense_tissue(plan, settings, section.panel, anatomy, np.zeros((0, 3)), np.random.default_rng(1))
-    return plan, anatomy, count_bins(plan, tissue, np.random.default_rng(2))
+    return plan, anatomy, join(count_bins(plan, tissue, np.random.default_rng(2)))
 
 
 def test_bins_lie_on_a_turned_flipped_grid_that_starts_elsewhere(bins):
@@ -47,8 +59,30 @@ def test_bins_have_about_the_stated_depth_and_only_tissue_is_counted(bins):
     assert molecules.counts.has_canonical_format
 
 
+def test_strips_follow_one_another_row_by_row_and_are_as_many_as_said(section, bins):
+    plan, anatomy, whole = bins
+    tissue = sense_tissue(plan, section.settings, section.panel, anatomy, np.zeros((0, 3)), np.random.default_rng(1))
+    strips = list(count_bins(plan, tissue, np.random.default_rng(2)))
+    assert len(strips) == strips_of(plan, anatomy.size_um)
+    assert {len(np.unique(strip.array_row)) for strip in strips[:-1]} == {STRIP}
+    order = whole.array_row * 100_000 + whole.array_col
+    assert (np.diff(order) > 0).all()
+
+
+def test_a_whole_array_has_its_side_and_starts_at_zero_even_if_blocks_do_not_divide_it(section, bins):
+    plan, anatomy, _ = bins
+    plan = replace(plan, array_bins=221)
+    tissue = sense_tissue(plan, section.settings, section.panel, anatomy, np.zeros((0, 3)), np.random.default_rng(1))
+    molecules = join(count_bins(plan, tissue, np.random.default_rng(2)))
+    assert len(molecules.array_row) == 221**2
+    for line in (molecules.array_row, molecules.array_col):
+        assert (line.min(), line.max()) == (0, 220)
+    assert molecules.counts.shape == (molecules.in_tissue.sum(), len(tissue.measured))
+    np.testing.assert_allclose(molecules.xy_um.mean(axis=0), np.array(anatomy.size_um) / 2)
+
+
 def test_spots_form_visiums_lattice(section, quiet):
-    molecules = count_spots(section.plan, quiet, np.random.default_rng(0))
+    molecules = join(count_spots(section.plan, quiet, np.random.default_rng(0)))
     assert ((molecules.array_row + molecules.array_col) % 2 == 0).all()
     assert molecules.array_row.min() >= FIRST_SPOT[0]
     assert 0 < molecules.in_tissue.sum() < len(molecules.in_tissue)

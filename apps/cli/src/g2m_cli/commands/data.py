@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -16,15 +17,24 @@ app = typer.Typer(help="Space Ranger folders to a paired dataset; a phantom kidn
 @app.command()
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write: study.toml, raw/, truth/.")],
-    preset: Annotated[str, typer.Option(help="tiny (seconds) or demo.")] = "demo",
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="tiny (seconds), demo (a minute); for scale tests quarter and full (a whole Visium HD section)."
+        ),
+    ] = "demo",
     seed: Seed = 0,
     workers: Annotated[int, typer.Option(help="Sections drawn at the same time.")] = 2,
 ) -> None:
     """Write Space Ranger folders of an invented mouse kidney whose truth is known."""
-    from g2m_data import simulate_study
+    from g2m_data.simulate import measure_study, simulate_study
 
+    began = time.monotonic()
     study = simulate_study(out, preset=preset, seed=seed, workers=workers, track=track)
-    say(f"wrote {study}; next: g2m data build {study} --out dataset")
+    seconds = time.monotonic() - began
+    for section in measure_study(study):
+        show(str(section))
+    say(f"wrote {study} in {seconds:.0f} s; next: g2m data build {study} --out dataset")
 
 
 @app.command()

@@ -30,6 +30,8 @@ class SectionPlan:
     flip_rows: bool = False
     flip_columns: bool = False
     layout: Literal["hd", "spaceranger1", "spaceranger2"] = "spaceranger2"
+    array_bins: int | None = None
+    """Bins along each side of a whole Visium HD array; None lays as many as the slide has room for."""
     depth: float
     """Mean counts per 2 um bin (Visium HD) or per spot (Visium)."""
     haematoxylin: Vector = (0.5626, 0.7201, 0.4062)
@@ -60,6 +62,9 @@ class PhantomSettings:
     """Of a gene's log efficiency between sections."""
     decoys: int = 300
     """Gene sets without a meaning in the GMT file."""
+    whole_slide: bool = False
+    """For scale tests: bin counts drawn in time that grows with the molecules only, and HDF5 at gzip level 4, as Space
+    Ranger writes it. Other presets keep the draws and the quick compression that they have always had."""
 
 
 _HD = SectionPlan(
@@ -76,6 +81,14 @@ _HD = SectionPlan(
     flip_rows=True,
     layout="hd",
     depth=8.0,
+)
+_WHOLE = replace(  # the genes, bins and slide of a real section
+    _HD,
+    tissue_um=(6500.0, 6440.0),
+    mpp=0.2738,
+    rotation_deg=0.5,
+    array_bins=3350,
+    depth=24.0,
 )
 _VISIUM = (
     SectionPlan(
@@ -149,5 +162,25 @@ PRESETS: dict[str, PhantomSettings] = {
     # the exam of `g2m demo`: about 950,000 bins and 1,500 spots
     "demo": PhantomSettings(
         sections=(_HD, *_VISIUM), genes=2000, margin_um=160.0, smoothness_um=90.0, holes=4, private_genes=40
+    ),
+    # scale: half the side of a whole section and the same density; the small Visium section makes it runnable
+    "quarter": PhantomSettings(
+        sections=(replace(_WHOLE, tissue_um=(3270.0, 3240.0), array_bins=1675), _VISIUM[0]),
+        genes=18_248,
+        margin_um=80.0,
+        smoothness_um=90.0,
+        holes=6,
+        private_genes=0,
+        whole_slide=True,
+    ),
+    # scale: one whole 6.5 mm section, to be built rather than learnt from
+    "full": PhantomSettings(
+        sections=(_WHOLE,),
+        genes=18_248,
+        margin_um=160.0,
+        smoothness_um=90.0,
+        holes=12,
+        private_genes=0,
+        whole_slide=True,
     ),
 }

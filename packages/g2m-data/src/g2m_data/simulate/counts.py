@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from g2m_data.simulate.anatomy import OUTSIDE, REGIONS, Anatomy, smooth_field
-from g2m_data.simulate.config import PhantomSettings, SectionPlan
-from g2m_data.simulate.packing import drawn_factors
-from g2m_data.simulate.programmes import WINDOW_COUNTS, Panel
+from g2m_data.simulate.anatomy import OUTSIDE, Anatomy, smooth_field
+from g2m_data.simulate.config import SectionPlan
+from g2m_data.simulate.draws import draw_each, draw_pooled
+from g2m_data.simulate.programmes import WINDOW_COUNTS
+from g2m_data.simulate.tissue import Tissue
 
 BIN_UM = 2.0
 BLOCK = 4  # bins that share one expression profile: 8 um, the raster of the truth
 ROW_UM, COLUMN_UM, SPOT_UM = 50 * 3**0.5, 50.0, 55.0
-TUFT_SHARE = 0.75  # of a glomerulus' molecules that are its own
 DISPERSION = 12.0  # shape of the gamma that makes spots' counts negative-binomial
-FIRST_BIN, FIRST_SPOT = (434, 1637), (12, 20)  # array row and column of the first position: nobody may assume 0
+FIRST_BIN, FIRST_SPOT = (434, 1637), (12, 20)  # array row and column of the first position
+STRIP = 4 * BLOCK  # array rows drawn at a time, so that memory does not grow with the slide; blocks do not cross strips
 
 
 @dataclass(frozen=True)
 class Molecules:
-    """What the sequencer saw."""
+    """What the sequencer saw in a strip of the array, or in all of it."""
 
     array_row: npt.NDArray[np.int64]
     """Of every position, on and off tissue, row-major."""
@@ -32,79 +34,45 @@ class Molecules:
     """Centres in slide um."""
     in_tissue: npt.NDArray[np.bool_]
     counts: sparse.csr_array
-    """(positions in tissue, measured gene)"""
-    measured: npt.NDArray[np.int64]
-    """Columns of `counts` as indices into `panel.every_gene`."""
+    """(positions in tissue, gene of the tissue's kit)"""
 
 
-@dataclass(frozen=True)
-class Tissue:
-    """What a section expresses, as its kit sees it."""
-
-    panel: Panel
-    anatomy: Anatomy
-    glomeruli_um: npt.NDArray[np.float64]
-    """Centre and radius of each tuft, (n, 3)."""
-    measured: npt.NDArray[np.int64]
-    """Indices into `panel.every_gene`, in the kit's order."""
-    efficiency: npt.NDArray[np.float64]
-    """The section's batch effect: fold of each measured gene."""
-
-    def rates(self, xy_um: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Mean counts of a window's worth of tissue around each point, 0 outside; (n, 2) -> (n, gene)."""
-        region = self.anatomy.at(self.anatomy.region, xy_um)
-        table = np.zeros((OUTSIDE + 1, len(self.measured)))
-        table[: len(REGIONS)] = self.panel.profile[:, self.measured]
-        result: npt.NDArray[np.float64] = table[region]
-        factors = drawn_factors(self.anatomy, xy_um, region)
-        for index in range(factors.shape[1]):
-            driven = np.flatnonzero(self.panel.factor[self.measured] == index)
-            effect, sd = self.panel.effect[self.measured][driven], factors[:, index, None]
-            # the second term keeps the mean over a standard normal factor at the profile's level
-            result[:, driven] *= np.exp(sd * effect - (sd != 0) * effect**2 / 2)
-        for x, y, radius in self.glomeruli_um:
-            inside = np.flatnonzero((np.hypot(xy_um[:, 0] - x, xy_um[:, 1] - y) < radius) & (region == 0))
-            result[inside] += TUFT_SHARE * (self.panel.tuft[self.measured] - result[inside])
-        return result * self.efficiency
-
-
-def sense_tissue(
-    plan: SectionPlan,
-    settings: PhantomSettings,
-    panel: Panel,
-    anatomy: Anatomy,
-    glomeruli_um: npt.NDArray[np.float64],
-    rng: np.random.Generator,
-) -> Tissue:
-    """Put a section's kit and batch together."""
-    own = set(panel.private[plan.platform])
-    index = [i for i, gene in enumerate(panel.every_gene) if i < len(panel.genes) or gene in own]
-    measured = np.array(index)[rng.permutation(len(index))]
-    return Tissue(panel, anatomy, glomeruli_um, measured, rng.lognormal(0, settings.batch_sd, len(measured)))
-
-
-def count_bins(plan: SectionPlan, tissue: Tissue, rng: np.random.Generator) -> Molecules:
-    """Visium HD: Poisson counts in 2 um bins on a turned, perhaps flipped grid that does not start at 0."""
+def count_bins(plan: SectionPlan, tissue: Tissue, rng: np.random.Generator) -> Iterator[Molecules]:
+    """Visium HD: Poisson counts in 2 um bins on a turned, perhaps flipped grid, a few array rows at a time."""
     anatomy = tissue.anatomy
     turn, centre = _array_to_slide(plan, anatomy)
-    reach = np.array(anatomy.size_um) / 2 - BLOCK * BIN_UM
+    rows, columns = bin_array(plan, anatomy.size_um)
+    shape = anatomy.region.shape
+    depth = plan.depth * BLOCK**2 / WINDOW_COUNTS * np.exp(0.22 * smooth_field(rng, (shape[0], shape[1]), 60.0))
+    # a whole array starts at 0, a part of one elsewhere: nobody may assume either
+    first_row, first_column = (0, 0) if plan.array_bins else FIRST_BIN
+    across = -(-columns // BLOCK) * BLOCK  # blocks at the edge may reach beyond the array
+    for start in range(0, rows, STRIP):
+        stop = min(start + STRIP, -(-rows // BLOCK) * BLOCK)
+        row, column = np.divmod(np.arange(start * across, stop * across), across)
+        xy = centre + np.stack([column - (columns - 1) / 2, row - (rows - 1) / 2], axis=1) * BIN_UM @ turn.T
+        present = (row < rows) & (column < columns)
+        in_tissue = (anatomy.level_at(xy) > 0) & present
+        counts = _count_strip(tissue, xy, in_tissue, across, depth, rng)
+        yield Molecules(
+            row[present] + first_row, column[present] + first_column, xy[present], in_tissue[present], counts
+        )
+
+
+def bin_array(plan: SectionPlan, size_um: tuple[float, float]) -> tuple[int, int]:
+    """Rows and columns of a Visium HD array on a slide of the given width and height."""
+    if plan.array_bins:
+        return plan.array_bins, plan.array_bins
+    reach = np.array(size_um) / 2 - BLOCK * BIN_UM
     sine, cosine = abs(np.sin(np.deg2rad(plan.rotation_deg))), np.cos(np.deg2rad(plan.rotation_deg))
     # an upright grid small enough that its turned corners stay on the slide
     columns, rows = (int(2 * side / BIN_UM) // BLOCK * BLOCK for side in (reach - sine * reach[::-1]) / cosine)
-    row, column = np.divmod(np.arange(rows * columns), columns)
-    xy = centre + np.stack([column - (columns - 1) / 2, row - (rows - 1) / 2], axis=1) * BIN_UM @ turn.T
-    in_tissue = anatomy.level_at(xy) > 0
+    return rows, columns
 
-    shape = anatomy.region.shape
-    depth = plan.depth * BLOCK**2 / WINDOW_COUNTS * np.exp(0.22 * smooth_field(rng, (shape[0], shape[1]), 60.0))
-    # strips of array rows, so that memory does not grow with the slide; blocks do not cross strips
-    size = 4 * BLOCK * columns
-    strips = [
-        _count_strip(tissue, xy[start : start + size], in_tissue[start : start + size], columns, depth, rng)
-        for start in range(0, len(xy), size)
-    ]
-    counts = sparse.vstack(strips, format="csr")
-    return Molecules(row + FIRST_BIN[0], column + FIRST_BIN[1], xy, in_tissue, counts, tissue.measured)
+
+def strips_of(plan: SectionPlan, size_um: tuple[float, float]) -> int:
+    """How many strips the section's molecules come in."""
+    return -(-bin_array(plan, size_um)[0] // STRIP) if plan.platform == "visium-hd" else 1
 
 
 def _count_strip(
@@ -125,20 +93,18 @@ def _count_strip(
     centres = xy[members].mean(axis=1)
     points = np.where((tissue.anatomy.at(tissue.anatomy.region, centres) != OUTSIDE)[:, None], centres, points)
     amount = tissue.anatomy.at(depth, points) * rng.lognormal(0, 0.3, len(points))
-    drawn = rng.poisson(tissue.rates(points) * amount[:, None])
-    block, gene = np.nonzero(drawn)
-    repeats = drawn[block, gene]
-    block, gene = np.repeat(block, repeats), np.repeat(gene, repeats)
+    draw = draw_pooled if tissue.pooled else draw_each
+    block, gene = draw(tissue, points, amount, rng)
     landed = members[block, rng.integers(0, BLOCK * BLOCK, len(block))]
     kept = in_tissue[landed]
     place = (np.cumsum(in_tissue) - 1)[landed[kept]]
     ones = np.ones(len(place), np.int32)
-    counts = sparse.coo_array((ones, (place, gene[kept])), (int(in_tissue.sum()), drawn.shape[1])).tocsr()
+    counts = sparse.coo_array((ones, (place, gene[kept])), (int(in_tissue.sum()), len(tissue.measured))).tocsr()
     counts.sort_indices()
     return counts
 
 
-def count_spots(plan: SectionPlan, tissue: Tissue, rng: np.random.Generator) -> Molecules:
+def count_spots(plan: SectionPlan, tissue: Tissue, rng: np.random.Generator) -> Iterator[Molecules]:
     """Standard Visium: negative-binomial counts in 55 um spots on a hexagonal lattice of 100 um pitch."""
     anatomy = tissue.anatomy
     turn, centre = _array_to_slide(plan, anatomy)
@@ -166,7 +132,7 @@ def count_spots(plan: SectionPlan, tissue: Tissue, rng: np.random.Generator) -> 
     mean *= (plan.depth / WINDOW_COUNTS * depth * rng.lognormal(0, 0.22, len(spots)))[:, None]
     counts = rng.poisson(mean * rng.gamma(DISPERSION, 1 / DISPERSION, mean.shape)).astype(np.int32)
     first_row, first_column = FIRST_SPOT
-    return Molecules(row + first_row, column + first_column, xy, in_tissue, sparse.csr_array(counts), tissue.measured)
+    yield Molecules(row + first_row, column + first_column, xy, in_tissue, sparse.csr_array(counts))
 
 
 def _array_to_slide(plan: SectionPlan, anatomy: Anatomy) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

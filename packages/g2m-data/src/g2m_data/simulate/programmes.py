@@ -23,6 +23,7 @@ CELL_SHARES = {  # relative to the cell type's own level, by region
 }
 # Genes of a factor that only some regions draw are quieter elsewhere.
 ELSEWHERE = {"droplet_size": 0.12, "collagen": 0.25}
+QUIET = 0.02  # level of genes that a kidney hardly expresses, relative to others; only the whole vocabulary has them
 _UNLIKELY = (
     "Gm",
     "Olfr",
@@ -85,11 +86,8 @@ def choose_panel(settings: PhantomSettings, seed: int) -> Panel:
     share = min(1.0, 0.7 * settings.genes / total)
     lists = {key: (about, _first(up, share), _first(down, share)) for key, (about, up, down) in curated.items()}
     used = {gene for _, up, down in curated.values() for gene in up + down}
-    likely = [
-        gene
-        for gene in read_vocabulary()
-        if gene not in used and not gene.startswith(_UNLIKELY) and "Rik" not in gene and "-ps" not in gene
-    ]
+    whole = settings.genes == len(read_vocabulary())
+    likely = [gene for gene in read_vocabulary() if gene not in used and (whole or _is_likely(gene))]
     programme = [gene for _, up, down in lists.values() for gene in up + down]
     extra = 2 * settings.private_genes
     background = [str(gene) for gene in rng.choice(likely, settings.genes - len(programme) + extra, replace=False)]
@@ -100,7 +98,8 @@ def choose_panel(settings: PhantomSettings, seed: int) -> Panel:
     }
     everything = genes + [gene for names in private.values() for gene in names]
     index = {gene: position for position, gene in enumerate(everything)}
-    profile, tuft, factor, effect = _express(lists, index, rng)
+    quiet = np.array([gene not in used and not _is_likely(gene) for gene in everything])
+    profile, tuft, factor, effect = _express(lists, index, quiet, rng)
     sets = {
         f"PHANTOM_{group.upper()}_{name.upper().replace('&', 'AND')}": (about, tuple(up + down))
         for (group, name), (about, up, down) in lists.items()
@@ -108,16 +107,24 @@ def choose_panel(settings: PhantomSettings, seed: int) -> Panel:
     return Panel(tuple(genes), private, profile, tuft, factor, effect, sets | _decoys(sets, genes, settings, rng))
 
 
+def _is_likely(gene: str) -> bool:
+    """Whether a kidney might express the gene, by its name."""
+    return not gene.startswith(_UNLIKELY) and "Rik" not in gene and "-ps" not in gene
+
+
 def _first(genes: list[str], share: float) -> list[str]:
     return genes[: int(np.ceil(share * len(genes)))]
 
 
 def _express(
-    lists: dict[tuple[str, str], tuple[str, list[str], list[str]]], index: dict[str, int], rng: np.random.Generator
+    lists: dict[tuple[str, str], tuple[str, list[str], list[str]]],
+    index: dict[str, int],
+    quiet: npt.NDArray[np.bool_],
+    rng: np.random.Generator,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     n = len(index)
     factor, effect = np.full(n, -1), np.zeros(n)
-    level = rng.lognormal(0.0, 1.0, n)  # background
+    level = rng.lognormal(0.0, 1.0, n) * np.where(quiet, QUIET, 1.0)  # background
     profile = np.repeat(level[None], len(REGIONS), axis=0) * rng.lognormal(0, 0.12, (len(REGIONS), n))
     tuft_fold = np.ones(n)
     for (group, name), (_, up, down) in lists.items():

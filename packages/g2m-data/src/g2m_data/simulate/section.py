@@ -8,18 +8,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from g2m_data.progress import Track, silent
 from g2m_data.simulate.anatomy import FACTORS, RASTER_UM, REGIONS, draw_anatomy
 from g2m_data.simulate.config import PRESETS
-from g2m_data.simulate.counts import count_bins, count_spots, sense_tissue
+from g2m_data.simulate.counts import count_bins, count_spots, strips_of
 from g2m_data.simulate.drawing import draw_scene
 from g2m_data.simulate.packing import pack_tissue
 from g2m_data.simulate.programmes import choose_panel
-from g2m_data.simulate.spaceranger import write_outs, write_slide
+from g2m_data.simulate.scanner import write_slide
+from g2m_data.simulate.spaceranger import write_outs
 from g2m_data.simulate.staining import Painter, even_out, make_grain
+from g2m_data.simulate.tissue import sense_tissue
 from g2m_data.truth import TruthMaps
 
 
-def simulate_section(root: Path, preset: str, seed: int, number: int) -> None:
+def simulate_section(root: Path, preset: str, seed: int, number: int, track: Track = silent) -> None:
     """Write section `number` of a preset below `root`: Space Ranger folder, slide, and truth maps."""
     settings = PRESETS[preset]
     plan = settings.sections[number]
@@ -33,12 +36,14 @@ def simulate_section(root: Path, preset: str, seed: int, number: int) -> None:
 
     raw = root / "raw" / plan.id
     raw.mkdir(parents=True)
-    quarter = write_slide(raw / slide_name(plan.layout), painter, plan)
+    quarter = write_slide(raw / slide_name(plan.layout), painter, plan, track)
     tissue = sense_tissue(plan, settings, panel, anatomy, scene.glomeruli_um, count)
+    del painter, scene  # the counts need no polygons
     counting = count_bins if plan.platform == "visium-hd" else count_spots
-    molecules = counting(plan, tissue, count)
-    genes = [panel.every_gene[index] for index in molecules.measured]
-    write_outs(raw / "outs", plan, molecules, genes, quarter, name)
+    total = strips_of(plan, anatomy.size_um)
+    strips = track(counting(plan, tissue, count), description=f"Counting {plan.id}", total=total)
+    genes = [panel.every_gene[index] for index in tissue.measured]
+    write_outs(raw / "outs", plan, strips, genes, quarter, name, gzip=4 if settings.whole_slide else 1)
     maps = TruthMaps(anatomy.region, anatomy.factors, REGIONS, tuple(FACTORS), RASTER_UM / plan.mpp)
     maps.save(root / "truth", plan.id)
 

@@ -1,169 +1,167 @@
-"""Write what Space Ranger writes: 10x HDF5 matrices, positions, scale factors, thumbnails; and the scanner's TIFF."""
+"""Write what Space Ranger writes, strip by strip: a 10x HDF5 matrix, positions, scale factors and thumbnails."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
 
-import cv2
 import h5py
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import tifffile
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from g2m_data.simulate.config import SectionPlan
-from g2m_data.simulate.counts import BIN_UM, Molecules
-from g2m_data.simulate.staining import TILE_PX, Painter, develop
+from g2m_data.simulate.counts import Molecules
+from g2m_data.simulate.scanner import Image, write_thumbnails
 
-Image = npt.NDArray[np.uint8]
-TIFF_TILE_PX, THUMBNAIL_STEP = 512, 4
-HIRES_PX, LOWRES_PX = 2000, 600
-
-
-def write_slide(path: Path, painter: Painter, plan: SectionPlan) -> Image:
-    """Paint the section into a tiled JPEG TIFF (BigTIFF when named .btf), by strips; returns a quarter-size copy."""
-    width, height = (round(side / plan.mpp) for side in painter.anatomy.size_um)
-    quarter: list[Image] = []
-
-    def strips() -> Iterator[Image]:
-        for y in range(0, height, TILE_PX):
-            rows = min(TILE_PX, height - y)
-            strip = np.empty((rows, width, 3), np.uint8)
-            for x in range(0, width, TILE_PX):
-                columns = min(TILE_PX, width - x)
-                layers = painter.concentrations(x, y, columns, rows)
-                strip[:, x : x + columns] = develop(layers, plan, painter.grain.sensor)
-            small = (max(1, width // THUMBNAIL_STEP), max(1, rows // THUMBNAIL_STEP))
-            quarter.append(np.asarray(cv2.resize(strip, small, interpolation=cv2.INTER_AREA), np.uint8))
-            yield strip
-
-    def tiles() -> Iterator[Image]:
-        for strip in strips():
-            for y in range(0, len(strip), TIFF_TILE_PX):
-                for x in range(0, width, TIFF_TILE_PX):
-                    tile = strip[y : y + TIFF_TILE_PX, x : x + TIFF_TILE_PX]
-                    missing = TIFF_TILE_PX - tile.shape[0], TIFF_TILE_PX - tile.shape[1]
-                    yield np.pad(tile, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge")
-
-    with tifffile.TiffWriter(path, bigtiff=path.suffix == ".btf") as tiff:
-        tiff.write(
-            tiles(),
-            shape=(height, width, 3),
-            dtype=np.uint8,
-            tile=(TIFF_TILE_PX, TIFF_TILE_PX),
-            photometric="rgb",
-            compression="jpeg",
-            compressionargs={"level": 90},
-            resolution=(1e4 / plan.mpp, 1e4 / plan.mpp),
-            resolutionunit="CENTIMETER",
-            software="g2m-data phantom",
-            maxworkers=1,
-            metadata=None,
-        )
-    return np.concatenate(quarter)
+Barcodes = npt.NDArray[np.bytes_]
+CHUNK = 80_000  # elements of a compressed HDF5 chunk
+POSITIONS = pa.schema(
+    [
+        ("barcode", pa.string()),
+        ("in_tissue", pa.int64()),
+        ("array_row", pa.int64()),
+        ("array_col", pa.int64()),
+        ("pxl_row_in_fullres", pa.float64()),
+        ("pxl_col_in_fullres", pa.float64()),
+    ]
+)
 
 
 def write_outs(
-    outs: Path, plan: SectionPlan, molecules: Molecules, genes: list[str], quarter: Image, rng: np.random.Generator
+    outs: Path,
+    plan: SectionPlan,
+    strips: Iterable[Molecules],
+    genes: list[str],
+    quarter: Image,
+    rng: np.random.Generator,
+    gzip: int = 1,
 ) -> None:
-    """Write one `outs` folder in the plan's layout."""
+    """Write one `outs` folder in the plan's layout; the strips follow one another down the array."""
     home = outs / "binned_outputs" / "square_002um" if plan.layout == "hd" else outs
     (home / "spatial").mkdir(parents=True)
-    barcodes = _bin_barcodes(molecules) if plan.layout == "hd" else _spot_barcodes(len(molecules.array_row), rng)
-    write_matrix(home / "filtered_feature_bc_matrix.h5", molecules, barcodes, genes, plan)
-    write_positions(home / "spatial", plan, molecules, barcodes)
-    scale = _write_thumbnails(home / "spatial", quarter, plan)
+    with ExitStack() as files:
+        matrix = files.enter_context(MatrixFile(home / "filtered_feature_bc_matrix.h5", plan, genes, gzip))
+        positions = files.enter_context(PositionsFile(home / "spatial", plan))
+        for strip in strips:
+            barcodes = bin_barcodes(strip) if plan.layout == "hd" else _spot_barcodes(len(strip.array_row), rng)
+            matrix.append(strip, barcodes)
+            positions.append(strip, barcodes)
+    scale = write_thumbnails(home / "spatial", quarter, plan)
     (home / "spatial" / "scalefactors_json.json").write_text(json.dumps(scale))
 
 
-def write_matrix(path: Path, molecules: Molecules, barcodes: list[str], genes: list[str], plan: SectionPlan) -> None:
-    """Write the 10x HDF5 matrix: features x barcodes, compressed by columns."""
-    matrix = molecules.counts
-    options = {"compression": "gzip", "compression_opts": 1}
-    kept = np.array(barcodes, dtype="S")[molecules.in_tissue]
-    with h5py.File(path, "w") as file:
-        file.attrs["chemistry_desc"] = "Visium HD" if plan.layout == "hd" else "Visium V1"
-        file.attrs["filetype"] = "matrix"
-        file.attrs["library_ids"] = np.array([plan.id], dtype="S")
-        file.attrs["original_gem_groups"] = np.array([1])
-        file.attrs["version"] = 2
-        group = file.create_group("matrix")
-        group.create_dataset("barcodes", data=kept, **options)
-        group.create_dataset("data", data=matrix.data.astype(np.int32), **options)
-        group.create_dataset("indices", data=matrix.indices.astype(np.int64), **options)
-        group.create_dataset("indptr", data=matrix.indptr.astype(np.int64), **options)
-        group.create_dataset("shape", data=np.array(matrix.shape[::-1], np.int32))
-        features = group.create_group("features")
+class MatrixFile:
+    """The 10x HDF5 matrix, features x barcodes, compressed by columns; a context that takes barcodes by portions."""
+
+    def __init__(self, path: Path, plan: SectionPlan, genes: list[str], gzip: int) -> None:
+        self._options = {"compression": "gzip", "compression_opts": gzip}
+        self._genes = len(genes)
+        self._file = h5py.File(path, "w")
+        self._file.attrs["chemistry_desc"] = "Visium HD" if plan.layout == "hd" else "Visium V1"
+        self._file.attrs["filetype"] = "matrix"
+        self._file.attrs["library_ids"] = np.array([plan.id], dtype="S")
+        self._file.attrs["original_gem_groups"] = np.array([1])
+        self._file.attrs["version"] = 2
+        self._group = self._file.create_group("matrix")
+        self._write_features(genes)
+
+    def __enter__(self) -> MatrixFile:
+        self._append("indptr", np.zeros(1, np.int64))
+        return self
+
+    def append(self, molecules: Molecules, barcodes: Barcodes) -> None:
+        """Add the positions in tissue; `barcodes` are those of all positions."""
+        counts = molecules.counts
+        self._append("indptr", counts.indptr[1:].astype(np.int64) + self._group["indptr"][-1])
+        self._append("barcodes", barcodes[molecules.in_tissue])
+        self._append("data", counts.data.astype(np.int32))
+        self._append("indices", counts.indices.astype(np.int64))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shape = np.array([self._genes, len(self._group["indptr"]) - 1], np.int32)
+        self._group.create_dataset("shape", data=shape)
+        self._file.close()
+
+    def _append(self, name: str, values: npt.NDArray[np.generic]) -> None:
+        if name not in self._group:
+            self._group.create_dataset(name, (0,), values.dtype, maxshape=(None,), chunks=(CHUNK,), **self._options)
+        dataset = self._group[name]
+        end = len(dataset)
+        dataset.resize(end + len(values), axis=0)
+        dataset[end:] = values
+
+    def _write_features(self, genes: list[str]) -> None:
+        features = self._group.create_group("features")
         # numbers from 9e10 up are not given out by Ensembl: an invented gene model never passes for a real one
         ids = [f"ENSMUSG{90_000_000_000 + i}" for i in np.argsort(np.argsort(genes))]
+        columns = {
+            "id": ids,
+            "name": genes,
+            "feature_type": ["Gene Expression"] * len(genes),
+            "genome": ["phantom"] * len(genes),
+        }
+        for name, values in columns.items():
+            features.create_dataset(name, data=np.array(values, dtype="S"), **self._options)
         features.create_dataset("_all_tag_keys", data=np.array(["genome"], dtype="S"))
-        features.create_dataset("id", data=np.array(ids, dtype="S"), **options)
-        features.create_dataset("name", data=np.array(genes, dtype="S"), **options)
-        features.create_dataset("feature_type", data=np.array(["Gene Expression"] * len(genes), dtype="S"), **options)
-        features.create_dataset("genome", data=np.array(["phantom"] * len(genes), dtype="S"), **options)
 
 
-def write_positions(spatial: Path, plan: SectionPlan, molecules: Molecules, barcodes: list[str]) -> None:
-    """Write positions: parquet (HD), CSV with a header (Space Ranger 2) or without one (Space Ranger 1)."""
-    xy = molecules.xy_um / plan.mpp
-    table = pd.DataFrame(
-        {
-            "barcode": barcodes,
-            "in_tissue": molecules.in_tissue.astype(np.int64),
-            "array_row": molecules.array_row,
-            "array_col": molecules.array_col,
-            "pxl_row_in_fullres": xy[:, 1],
-            "pxl_col_in_fullres": xy[:, 0],
-        }
-    )
-    if plan.layout == "hd":
-        table.to_parquet(spatial / "tissue_positions.parquet", index=False)
-        return
-    table[["pxl_row_in_fullres", "pxl_col_in_fullres"]] = xy[:, ::-1].round().astype(np.int64)
-    headed = plan.layout == "spaceranger2"
-    name = "tissue_positions.csv" if headed else "tissue_positions_list.csv"
-    table.to_csv(spatial / name, index=False, header=headed, lineterminator="\n")
+class PositionsFile:
+    """Positions: parquet (HD), CSV with a header (Space Ranger 2) or without one (Space Ranger 1); a context."""
+
+    def __init__(self, spatial: Path, plan: SectionPlan) -> None:
+        self._mpp = plan.mpp
+        self._headed = plan.layout == "spaceranger2"
+        name = {"hd": ".parquet", "spaceranger2": ".csv", "spaceranger1": "_list.csv"}[plan.layout]
+        self._path = spatial / f"tissue_positions{name}"
+        self._parquet = pq.ParquetWriter(self._path, POSITIONS) if plan.layout == "hd" else None
+
+    def __enter__(self) -> PositionsFile:
+        return self
+
+    def append(self, molecules: Molecules, barcodes: Barcodes) -> None:
+        """Add positions, on and off tissue."""
+        xy = molecules.xy_um / self._mpp
+        columns = [
+            pa.array(barcodes).cast(pa.string()),
+            molecules.in_tissue.astype(np.int64),
+            molecules.array_row,
+            molecules.array_col,
+            xy[:, 1],
+            xy[:, 0],
+        ]
+        if self._parquet:
+            self._parquet.write_table(pa.table(columns, schema=POSITIONS))
+            return
+        columns[4:] = [column.round().astype(np.int64) for column in columns[4:]]
+        table = pa.table(columns, names=POSITIONS.names).to_pandas()
+        table.to_csv(self._path, mode="a", index=False, header=self._headed, lineterminator="\n")
+        self._headed = False
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._parquet:
+            self._parquet.close()
 
 
-def _write_thumbnails(spatial: Path, quarter: Image, plan: SectionPlan) -> dict[str, float]:
-    """Write the two PNGs (and Visium's grey overlays, which are no H&E) and give the scale factors."""
-    full = max(quarter.shape) * THUMBNAIL_STEP
-    scales = {}
-    for name, longest in (("hires", HIRES_PX), ("lowres", LOWRES_PX)):
-        scale = min(longest / full, 1 / THUMBNAIL_STEP)
-        size = [max(1, round(side * scale * THUMBNAIL_STEP)) for side in quarter.shape[1::-1]]
-        small = cv2.resize(quarter, size, interpolation=cv2.INTER_AREA)
-        cv2.imwrite(str(spatial / f"tissue_{name}_image.png"), small[..., ::-1])
-        scales[f"tissue_{name}_scalef"] = scale
-    if plan.layout == "hd":
-        return {
-            "spot_diameter_fullres": BIN_UM / plan.mpp,
-            "bin_size_um": BIN_UM,
-            "microns_per_pixel": plan.mpp,
-            "regist_target_img_scalef": scales["tissue_hires_scalef"],
-            "fiducial_diameter_fullres": 1050.0 / plan.mpp,
-            **scales,
-        }
-    grey = cv2.cvtColor(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2BGR)
-    for name in ("aligned_fiducials.jpg", "detected_tissue_image.jpg"):
-        cv2.imwrite(str(spatial / name), grey)
-    # what Space Ranger calls the spot's diameter is no 55 um ruler: 65 um in version 1, 70 um later
-    diameter_um = 65.0 if plan.layout == "spaceranger1" else 70.0
-    return {
-        "spot_diameter_fullres": diameter_um / plan.mpp,
-        "fiducial_diameter_fullres": 105.0 / plan.mpp,
-        **scales,
-    }
+def bin_barcodes(molecules: Molecules) -> Barcodes:
+    """`s_002um_ROW_COLUMN-1` with five digits each, (n,)."""
+    pattern = np.frombuffer(b"s_002um_00000_00000-1", np.uint8)
+    letters = np.tile(pattern, (len(molecules.array_row), 1))
+    for last, numbers in ((12, molecules.array_row), (18, molecules.array_col)):
+        for digit in range(5):
+            letters[:, last - digit] += (numbers // 10**digit % 10).astype(np.uint8)
+    return letters.view(f"S{len(pattern)}")[:, 0]
 
 
-def _bin_barcodes(molecules: Molecules) -> list[str]:
-    pairs = zip(molecules.array_row.tolist(), molecules.array_col.tolist(), strict=True)
-    return [f"s_002um_{row:05d}_{column:05d}-1" for row, column in pairs]
-
-
-def _spot_barcodes(count: int, rng: np.random.Generator) -> list[str]:
+def _spot_barcodes(count: int, rng: np.random.Generator) -> Barcodes:
     letters = np.array(list("ACGT"))[rng.integers(0, 4, (2 * count, 16))]
     unique = list(dict.fromkeys("".join(word) for word in letters))
-    return [f"{word}-1" for word in unique[:count]]
+    return np.array([f"{word}-1" for word in unique[:count]], dtype="S")

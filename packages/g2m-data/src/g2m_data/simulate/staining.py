@@ -23,6 +23,7 @@ GROUND = {"CX": (0.12, 0.62), "OSOM": (0.10, 0.60), "ISOM": (0.10, 0.62), "IM&P"
 # Every region is brought to these mean transmissions in red and green under the standard stain, so that a region cannot
 # be told by its mean colour.
 MEAN_RED, MEAN_GREEN = 0.690, 0.470
+SAMPLED = 40_000  # pixels of each region, at least, by which it is brought there
 _STANDARD = np.array([(0.5626, 0.7201, 0.4062), (0.2159, 0.8012, 0.5581)], np.float32)
 
 
@@ -63,7 +64,7 @@ class Painter:
     def __init__(self, scene: Scene, anatomy: Anatomy, mpp: float, grain: Grain) -> None:
         self.anatomy, self.mpp, self.grain = anatomy, mpp, grain
         self.layers = scene.layers
-        self.bounds = [(p.min(axis=1), p.max(axis=1)) for p, _ in scene.layers]
+        self.bounds = bound_layers(scene.layers)
         shape = anatomy.region.shape
         ground = np.zeros((OUTSIDE + 1, 2), np.float32)
         ground[: len(REGIONS)] = [GROUND[name] for name in REGIONS]
@@ -113,10 +114,29 @@ class Painter:
         return np.asarray(values, np.float32)
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """Bounding boxes: of each layer's polygons, and of each layer (a glomerulus is several layers of its own)."""
+
+    layers: list[tuple[Floats, Floats]]
+    """Lowest and highest x and y of each polygon, (n, 2)."""
+    lowest: Floats
+    highest: Floats
+    """Of whole layers, (layer, 2)."""
+
+
+def bound_layers(layers: list[tuple[Floats, npt.NDArray[np.uint8]]]) -> Bounds:
+    """Boxes by which a tile finds what touches it."""
+    boxes = [(polygons.min(axis=1), polygons.max(axis=1)) for polygons, _ in layers]
+    lowest = np.array([low.min(axis=0) for low, _ in boxes]).reshape(-1, 2)
+    highest = np.array([high.max(axis=0) for _, high in boxes]).reshape(-1, 2)
+    return Bounds(boxes, lowest, highest)
+
+
 def paint_polygons(
     canvas: npt.NDArray[np.uint8],
     layers: list[tuple[Floats, npt.NDArray[np.uint8]]],
-    bounds: list[tuple[Floats, Floats]],
+    bounds: Bounds,
     mpp: float,
     x_px: int,
     y_px: int,
@@ -124,7 +144,9 @@ def paint_polygons(
     """Fill the polygons that touch the canvas, whose corner lies at (x_px, y_px); edges are anti-aliased."""
     corner = np.array((x_px, y_px), np.float32)
     low, high = corner * mpp, (corner + canvas.shape[1::-1]) * mpp
-    for (polygons, paint), (lowest, highest) in zip(layers, bounds, strict=True):
+    reached = ((bounds.lowest < high) & (bounds.highest > low)).all(axis=1)
+    for number in np.flatnonzero(reached):
+        (polygons, paint), (lowest, highest) = layers[number], bounds.layers[number]
         touching = np.flatnonzero(((lowest < high) & (highest > low)).all(axis=1))
         # polygons are in sixteenths of a pixel; pixel centres are whole numbers to OpenCV
         fixed = np.rint((polygons[touching] / mpp - corner - 0.5) * 16).astype(np.int32)
@@ -139,20 +161,32 @@ def even_out(painter: Painter, step_um: float = 1.0) -> None:
     anatomy = painter.anatomy
     thumbnail = Painter(Scene(painter.layers), anatomy, step_um, painter.grain)
     width, height = (int(side / step_um) for side in anatomy.size_um)
+    tiles = [
+        (x, y, min(TILE_PX, width - x), min(TILE_PX, height - y))
+        for y in range(0, height, TILE_PX)
+        for x in range(0, width, TILE_PX)
+    ]
+
+    def regions(x: int, y: int, w: int, h: int) -> npt.NDArray[np.uint8]:
+        yy, xx = (np.indices((h, w)) + 0.5) * step_um
+        return anatomy.at(anatomy.region, np.stack([xx + x * step_um, yy + y * step_um], axis=-1))
+
+    # counted first, so that only the pixels that will be used are kept
+    counted = np.zeros(OUTSIDE + 1, np.int64)
+    for tile in tiles:
+        counted += np.bincount(regions(*tile).ravel(), minlength=len(counted))
+    every, passed = np.maximum(counted // SAMPLED, 1), np.zeros(len(REGIONS), np.int64)
     samples: dict[int, list[Floats]] = {code: [] for code in range(len(REGIONS))}
-    for y in range(0, height, TILE_PX):
-        for x in range(0, width, TILE_PX):
-            w, h = min(TILE_PX, width - x), min(TILE_PX, height - y)
-            tile = thumbnail.concentrations(x, y, w, h)
-            yy, xx = (np.indices((h, w)) + 0.5) * step_um
-            region = anatomy.at(anatomy.region, np.stack([xx + x * step_um, yy + y * step_um], axis=-1))
-            for code, values in samples.items():
-                values.append(tile[region == code])
+    for tile in tiles:
+        layers, region = thumbnail.concentrations(*tile), regions(*tile)
+        for code, values in samples.items():
+            pixels = layers[region == code]
+            values.append(pixels[-passed[code] % every[code] :: every[code]].copy())
+            passed[code] += len(pixels)
     gains = np.ones((OUTSIDE + 1, 2), np.float32)
     for code, values in samples.items():
-        pixels = np.concatenate(values)
-        if len(pixels):
-            gains[code] = match_means(pixels[:: max(1, len(pixels) // 40_000)])
+        if counted[code]:
+            gains[code] = match_means(np.concatenate(values))
     painter.gains = cv2.blur(gains[_fill_outside(anatomy.region)], (3, 3))
 
 

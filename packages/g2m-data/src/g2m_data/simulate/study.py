@@ -44,7 +44,7 @@ def simulate_study(
     workers
         Sections simulated side by side, each in a process of its own; 1 stays in this process.
     track
-        Called with the finished sections, as `rich.progress.track`.
+        Called with the finished sections, as `rich.progress.track`; in a study of one section, with its parts.
 
     Returns
     -------
@@ -66,9 +66,12 @@ def simulate_study(
     root.chmod(0o755)
     try:
         (root / "truth").mkdir()
-        done = _simulate_sections(root, preset, seed, workers, len(settings.sections))
-        for _ in track(done, description="Simulating sections", total=len(settings.sections)):
-            pass
+        if len(settings.sections) == 1:  # which then tells by itself how far it has come
+            simulate_section(root, preset, seed, 0, track)
+        else:
+            done = _simulate_sections(root, preset, seed, workers, len(settings.sections))
+            for _ in track(done, description="Simulating sections", total=len(settings.sections)):
+                pass
         _write_truth_tables(root / "truth", choose_panel(settings, seed))
         (root / "study.toml").write_text(manifest_text(preset, settings))
         root.rename(out)
