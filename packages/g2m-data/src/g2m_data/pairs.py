@@ -1,5 +1,6 @@
 """The pairs of one stored section: expression and patches, computed when asked for."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from g2m_data.count_store import read_places, read_stored_counts, store_path
+from g2m_data.bin_counts import read_bin_counts
+from g2m_data.count_store import read_places, store_path
 from g2m_data.image_store import open_pixels
 from g2m_data.manifest import View
 from g2m_data.resample import Resampling
 from g2m_data.units import BIN_UM
-from g2m_data.windows import BinGrid, enumerate_windows, gather_windows, window_totals
+from g2m_data.window_sums import WindowSums, compress
+from g2m_data.windows import BinGrid, enumerate_windows, window_totals
 
 ROWS_AT_ONCE = 256
 """Pairs whose counts are expanded to all genes at once."""
@@ -40,16 +43,17 @@ class SamplePairs:
     def __init__(self, sample: str, folder: Path, entry: dict[str, Any], view: View, patch_px: int) -> None:
         self._folder = folder
         self._patch_px = patch_px
-        self._view = view = view.rescale(entry.get("bin_um", BIN_UM))
+        view = view.rescale(entry.get("bin_um", BIN_UM))
         self._store = store_path(folder, entry["platform"])
         self._target = float(entry["library_size_target"])
         places = read_places(self._store)
-        self._grid = BinGrid.from_array(places.array) if entry["platform"] == "visium-hd" else None
-        if self._grid is None:
-            rows, totals = np.arange(len(places.xy)), places.total_counts
-        else:
+        if entry["platform"] == "visium-hd":
+            self._grid, self._window_bins = BinGrid.from_array(places.array), view.window_bins
             rows = enumerate_windows(self._grid, view)
             totals = window_totals(self._grid, places.total_counts, rows, view.window_bins)
+        else:
+            self._grid, self._window_bins = BinGrid.of_spots(len(places.xy)), 1
+            rows, totals = np.arange(len(places.xy)), places.total_counts
         plan = Resampling(**entry["slide"])
         corners = plan.corners(places.xy[rows], patch_px)
         inside = plan.inside(corners, patch_px)
@@ -81,30 +85,20 @@ class SamplePairs:
         """Write log1p of library-size normalised counts into `out`, float32 (n, gene)."""
         for start in range(0, len(indices), ROWS_AT_ONCE):
             part = indices[start : start + ROWS_AT_ONCE]
-            counts = self.counts(part).toarray()
             factor = (self._target / np.maximum(self._totals[part], 1)).astype(np.float32)
-            # most counts are zero, and a logarithm costs more than finding out
-            row, gene = np.nonzero(counts)
-            block = out[start : start + ROWS_AT_ONCE]
-            block[:] = 0
-            block[row, gene] = np.log1p(counts[row, gene] * factor[row])
+            self._sums.express(part, factor, out[start : start + ROWS_AT_ONCE])
 
     def counts(self, indices: NDArray[np.int64]) -> sparse.csr_array:
-        """Integer counts (n, gene); windows' as :func:`~g2m_data.windows.gather_windows` gives them."""
-        rows = self._rows[indices]
-        if self._grid is None:
-            return self._counts[rows]
-        return gather_windows(self._grid, self._counts, rows, self._view.window_bins)
-
-    def summed_counts(self, indices: NDArray[np.int64]) -> sparse.csr_array:
         """Integer counts (n, gene), each gene once a row, in order."""
         blocks = [indices[start : start + ROWS_AT_ONCE] for start in range(0, len(indices), ROWS_AT_ONCE)]
-        # expanding a window's bins to all genes is faster than sorting their entries
-        parts = [
-            self.counts(block) if self._grid is None else sparse.csr_array(self.counts(block).toarray())
-            for block in blocks
-        ]
-        return sparse.csr_array(sparse.vstack(parts, format="csr")) if parts else self.counts(indices)
+        parts = [compress(self._sums.sum(block)) for block in blocks or [indices]]
+        return sparse.csr_array(sparse.vstack(parts, format="csr"))
+
+    def stream_counts(
+        self, *, block: int, threads: int
+    ) -> Iterator[tuple[slice, NDArray[np.uint16] | NDArray[np.int32]]]:
+        """Counts of all pairs, dense, see :meth:`g2m_data.window_sums.WindowSums.stream`."""
+        return self._sums.stream(block=block, threads=threads)
 
     def patches(self, indices: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
         """Write patches into `out`, uint8 (n, px, px, 3)."""
@@ -117,5 +111,5 @@ class SamplePairs:
         return open_pixels(self._folder)
 
     @cached_property
-    def _counts(self) -> sparse.csr_array:
-        return read_stored_counts(self._store)
+    def _sums(self) -> WindowSums:
+        return WindowSums.around(self._grid, read_bin_counts(self._store), self._rows, self._window_bins)

@@ -1,14 +1,9 @@
-"""Windows of Visium HD bins: which there are, and what their counts sum to.
-
-Bins are stored row-major, so the bins of one window row are neighbours in storage, and so are their non-zeros: a window
-of 27 x 27 bins is 27 runs of a CSR matrix, holes or none.
-"""
+"""Windows of Visium HD bins: which there are, and how much they hold together."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from g2m_data.manifest import View
 
@@ -42,6 +37,11 @@ class BinGrid:
         mask[place] = True
         rank = np.concatenate([[0], np.cumsum(mask)])
         return cls(first_row=int(low[0]), first_col=int(low[1]), in_tissue=mask.reshape(rows, cols), rank=rank)
+
+    @classmethod
+    def of_spots(cls, count: int) -> "BinGrid":
+        """Spots as a grid of one row, whose windows of one bin are the spots."""
+        return cls(first_row=0, first_col=0, in_tissue=np.ones((1, count), dtype=bool), rank=np.arange(count + 1))
 
 
 def enumerate_windows(grid: BinGrid, view: View) -> NDArray[np.int64]:
@@ -78,46 +78,14 @@ def window_totals(
     image = np.zeros(grid.in_tissue.shape, dtype=np.int64)
     image[grid.in_tissue] = per_bin
     total = _integral(image)
-    row, col = _places(grid, centres)
+    row, col = locate_bins(grid, centres)
     top, left = row - window_bins // 2, col - window_bins // 2
     bottom, right = top + window_bins, left + window_bins
     return total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
 
 
-def gather_windows(
-    grid: BinGrid, counts: sparse.csr_array, centres: NDArray[np.int64], window_bins: int
-) -> sparse.csr_array:
-    """Sum the counts of the bins in each window.
-
-    Parameters
-    ----------
-    counts
-        (bins, genes), rows in storage order.
-    centres
-        (n,) storage indices of the windows' centre bins.
-
-    Returns
-    -------
-    (n, genes), exact. **Not in canonical form**: a gene occurs once for every bin that has it. `toarray()` adds these
-    up, and does so faster than anything that sorts them; call `sum_duplicates()` first for anything else.
-    """
-    n_cols = grid.in_tissue.shape[1]
-    row, col = _places(grid, centres)
-    half = window_bins // 2
-    start = (row[:, None] + np.arange(-half, half + 1)) * n_cols + (col - half)[:, None]
-    begin = counts.indptr[grid.rank[start]].ravel()
-    end = counts.indptr[grid.rank[start + window_bins]].ravel()
-    runs = list(zip(begin.tolist(), end.tolist(), strict=True))
-    empty = np.zeros(0, counts.indices.dtype)
-    indices = np.concatenate([counts.indices[a:b] for a, b in runs]) if runs else empty
-    data = np.concatenate([counts.data[a:b] for a, b in runs]) if runs else empty
-    lengths = (end - begin).reshape(len(centres), window_bins).sum(axis=1)
-    indptr = np.concatenate([[0], np.cumsum(lengths)])
-    return sparse.csr_array((data, indices, indptr), shape=(len(centres), counts.shape[1]))
-
-
-def _places(grid: BinGrid, bins: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Grid row and column of bins given by their storage index."""
+def locate_bins(grid: BinGrid, bins: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Row and column in the grid of bins given by their storage index."""
     place = np.searchsorted(grid.rank, bins, side="right") - 1
     row, col = np.divmod(place, grid.in_tissue.shape[1])
     return row, col
