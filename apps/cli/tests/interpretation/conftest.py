@@ -44,7 +44,7 @@ class Sections:
         if not self.known:
             return None
         purity = np.where(np.arange(len(self)) % 12 == 0, 0.5, 1.0)
-        return pd.DataFrame({"region": self.region, "purity": purity}, index=self.obs.index)
+        return pd.DataFrame({"region": self.region, "purity": purity, "lumen": 0.0}, index=self.obs.index)
 
 
 class Encoders(torch.nn.Module):
@@ -89,6 +89,7 @@ def with_truth(study, monkeypatch):
     means = pd.DataFrame({"gene": GENES, "mean_CX": 3.0, "mean_fat & glands": 3.0, "factor": None, "effect": 0})
     means.loc[:9, "mean_CX"] = means.loc[10:19, "mean_fat & glands"] = 12
     means.to_csv(folder / "genes.csv", index=False)
+    pd.DataFrame({"factor": ["lumen"], "regions": "CX", "statistic": "share", "sign": 1}).to_csv(folder / "factors.csv")
     own = {"PHANTOM_REGION_CX": GENES[:10], "PHANTOM_REGION_fat AND glands": GENES[10:20], "ELSE": GENES[20:32]}
     write_sets(folder / "gene_sets.gmt", own)
     return study

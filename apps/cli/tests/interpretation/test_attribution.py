@@ -25,7 +25,13 @@ def test_true_regions_of_pure_windows_by_default_on_a_phantom(with_truth, interp
     metrics = json.loads((folder / "metrics.json").read_text())["attribution"]
     assert metrics["clusters"] == {"CX": 22, "fat & glands": 22}  # one window in twelve holds two regions
     assert metrics["driver_auroc_min"] > 0.9  # an encoder that reads all genes alike follows the difference of means
+    assert metrics["driver_auroc_neutral_min"] == metrics["driver_auroc_min"]  # no gene is driven by a factor
     assert metrics["difference_of_means_auroc"] == 1
+    assert 0.5 < metrics["untrained_auroc"] <= 1
+    assert 0 < metrics["top_genes_shared_with_untrained"] <= 1
+    pairs = pd.read_csv(folder / "pairs.csv")
+    assert pairs["untrained_auroc"].mean() == pytest.approx(metrics["untrained_auroc"])
+    assert pairs["shared_with_difference"].between(0, 1).all()
     assert (folder / "figures" / "genes-2-sections-fat-and-glands.png").is_file()
     genes = pd.read_csv(folder / "genes.csv")
     assert set(genes[genes["query"] == "CX"].head(8)["gene"]) <= {f"Gene{number}" for number in range(10)}

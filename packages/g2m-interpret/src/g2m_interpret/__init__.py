@@ -7,7 +7,8 @@ if TYPE_CHECKING:
     from g2m_interpret.attribution.integral import PathIntegral, integrate_gradients
     from g2m_interpret.attribution.pairs import attribute_pairs
     from g2m_interpret.attribution.profiles import ClusterProfiles, cluster_profiles
-    from g2m_interpret.attribution.ranking import rank_genes, top_genes
+    from g2m_interpret.attribution.ranking import rank_genes, shared_top, top_genes
+    from g2m_interpret.attribution.untrained import freshly_initialised
     from g2m_interpret.config import (
         PRESETS,
         AttributionSettings,
@@ -76,6 +77,7 @@ _HOME = {
     "figure_perturbation": "figures.perturbation",
     "figure_screen": "figures.screen",
     "figure_top_genes": "figures.genes",
+    "freshly_initialised": "attribution.untrained",
     "gene_controls": "perturbation.screen",
     "image_surrogates": "images.surrogates",
     "integrate_gradients": "attribution.integral",
@@ -92,6 +94,7 @@ _HOME = {
     "screen_table": "perturbation.screen",
     "set_controls": "perturbation.screen",
     "share_beyond": "perturbation.effects",
+    "shared_top": "attribution.ranking",
     "significant_terms": "enrichment.tables",
     "summarise_changes": "perturbation.effects",
     "surrogate_agreement": "images.surrogates",
@@ -135,6 +138,7 @@ __all__ = [
     "figure_perturbation",
     "figure_screen",
     "figure_top_genes",
+    "freshly_initialised",
     "gene_controls",
     "image_surrogates",
     "integrate_gradients",
@@ -151,6 +155,7 @@ __all__ = [
     "screen_table",
     "set_controls",
     "share_beyond",
+    "shared_top",
     "significant_terms",
     "summarise_changes",
     "surrogate_agreement",

@@ -95,7 +95,7 @@ def write_attribution(
     from g2m_data import open_dataset
     from g2m_eval import write_report
     from g2m_eval.report.page import check_replaceable
-    from g2m_interpret import top_genes
+    from g2m_interpret import shared_top, top_genes
 
     target = out or attribution_folder(study)
     check_replaceable(target, "attribution")
@@ -106,12 +106,14 @@ def write_attribution(
     attributed = attribute(study, spots, labels, own, samplewise=alone, pairs=pairs, seed=settings.seed)
     groups = list(dict.fromkeys(attributed.obs[SAMPLE]))
     top = joined({g: top_genes(attributed[attributed.obs[SAMPLE] == g], top=own.top_genes) for g in groups})
-    scores = driver_scores(study.dataset, attributed) if clusters == REGION else None
+    scores = driver_scores(study.dataset, attributed, spots.truth(), labels) if clusters == REGION else None
+    shared = shared_top(attributed).drop(columns=["query", "reference"])
     worst = float(attributed.obs["completeness_error"].max())
     metrics: dict[str, Any] = {
         "completeness_error": worst,
         "pairs": attributed.n_obs,
         "clusters": {name: int((labels == name).sum()) for name in sorted({*labels} - {""})},
+        **{f"top_genes_shared_with_{name}": share for name, share in shared.mean().items()},
         **({} if scores is None else driver_metrics(scores)),
     }
     warnings = _warnings(worst, own)
@@ -125,7 +127,7 @@ def write_attribution(
         metrics={"attribution": metrics},
         sections=[
             *(genes_section(group, top[top[SAMPLE] == group], own) for group in groups),
-            pairs_section(pairs_table(attributed, top, scores), own),
+            pairs_section(pairs_table(attributed, top, shared, scores), own),
         ],
         warnings=warnings,
         provenance=attribution_record(

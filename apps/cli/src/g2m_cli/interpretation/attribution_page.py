@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SAMPLE = "sample"
 """obs of attributions.h5ad: the section whose spots were compared, or how many sections together."""
 GENES, PAIRS = "genes.csv", "pairs.csv"
+_SHARED = "shared_with_"
 _REFERENCES = 5  # panels of a figure
 _NAMED = 3  # genes named in the table of pairs
 
@@ -32,7 +33,7 @@ def joined(top: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([table.assign(sample=group) for group, table in top.items()], ignore_index=True)
 
 
-def pairs_table(found: AnnData, top: pd.DataFrame, scores: pd.DataFrame | None) -> pd.DataFrame:
+def pairs_table(found: AnnData, top: pd.DataFrame, shared: pd.DataFrame, scores: pd.DataFrame | None) -> pd.DataFrame:
     """List all pairs: distance, completeness, first genes and, where the truth is known, how well they fare.
 
     Parameters
@@ -41,6 +42,8 @@ def pairs_table(found: AnnData, top: pd.DataFrame, scores: pd.DataFrame | None) 
         Attributions.
     top
         Top genes of all pairs, as `joined`.
+    shared
+        Of `g2m_interpret.shared_top`, a row a pair.
     scores
         Of `driver_scores`, a row a pair.
     """
@@ -49,10 +52,12 @@ def pairs_table(found: AnnData, top: pd.DataFrame, scores: pd.DataFrame | None) 
     table: pd.DataFrame = found.obs.reset_index(drop=True)[columns]
     named = top[top["rank"] <= _NAMED].groupby(keys, observed=True)["gene"].agg(", ".join)
     table = table.join(named.rename("top_genes"), on=keys)
+    table = table.assign(
+        **{f"{_SHARED}{name}": shared[name].to_numpy() for name in ("difference", "untrained") if name in shared}
+    )
     if scores is not None:
-        table = table.assign(
-            driver_auroc=scores["auroc"].to_numpy(), difference_auroc=scores["difference_auroc"].to_numpy()
-        )
+        judged = {"driver_auroc": "auroc", "difference_auroc": "difference_auroc", "untrained_auroc": "untrained_auroc"}
+        table = table.assign(**{name: scores[of].to_numpy() for name, of in judged.items() if of in scores})
     return table
 
 
@@ -65,11 +70,21 @@ def pairs_section(table: pd.DataFrame, settings: AttributionSettings) -> ReportS
         f"({settings.reference}), less that of the reference's own. completeness_error: what the attributions of all "
         "genes miss of it, as a share; evaluations: gradients along the path."
     )
+    if f"{_SHARED}difference" in table:
+        caption += (
+            f" {_SHARED}difference: share of the 100 top genes that are also among the 100 of largest difference of "
+            "mean log1p expression."
+        )
+    if f"{_SHARED}untrained" in table:
+        caption += (
+            f" {_SHARED}untrained: the same of encoders with fresh weights; what is shared, the encoder need not have "
+            "learned."
+        )
     if "driver_auroc" in table:
         caption += (
             " driver_auroc: how well the score tells genes whose true mean is at least 1.5 times higher in the query "
             "from genes whose true means are within 1.1 fold; difference_auroc: the same by the plain difference of "
-            "mean log1p expression."
+            "mean log1p expression; untrained_auroc: the same by encoders with fresh weights."
         )
     return ReportSection(
         title="Every pair",
