@@ -7,9 +7,13 @@ from scipy.io import mmwrite
 
 from g2m_data.errors import InputError
 from g2m_data.spaceranger import matrix_market
-from g2m_data.spaceranger.matrix import matrix_files, read_barcodes, read_counts, read_features
+from g2m_data.spaceranger.matrix import iterate_counts, matrix_files, read_barcodes, read_features
 
 COUNTS = np.random.default_rng(0).poisson(0.8, (40, 6))
+
+
+def whole(path, column_of_feature, n_columns):
+    return sparse.csr_array(sparse.vstack(list(iterate_counts(path, column_of_feature, n_columns))))
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def test_three_files_give_what_hdf5_gives(path, monkeypatch):
     assert features.genes == ["G0", "G1", "G2", "G3", "G0-1"]
     assert features.gene_of_feature.tolist() == [0, 1, 2, 3, 4, -1]
     assert read_barcodes(path)[[0, -1]].tolist() == [b"b0-1", b"b39-1"]
-    counts = read_counts(path, np.array([2, -1, 0, 1, 0, -1]), 3)
+    counts = whole(path, np.array([2, -1, 0, 1, 0, -1]), 3)
     assert counts.dtype == np.int32
     expected = np.stack([COUNTS[:, 2] + COUNTS[:, 4], COUNTS[:, 3], COUNTS[:, 0]], axis=1)
     np.testing.assert_array_equal(counts.toarray(), expected)
@@ -37,7 +41,7 @@ def test_three_files_give_what_hdf5_gives(path, monkeypatch):
 
 def test_matrix_without_counts_is_empty(path):
     mmwrite(path, sparse.coo_array(COUNTS.T * 0), field="integer")
-    assert read_counts(path, np.arange(6), 6).nnz == 0
+    assert whole(path, np.arange(6), 6).nnz == 0
 
 
 @pytest.mark.parametrize(
@@ -56,7 +60,7 @@ def test_damage_is_one_clear_line(path, old, new, complaint):
     assert old in text
     path.write_text(text.replace(old, new, 1))
     with pytest.raises(InputError, match=rf"K_matrix\.mtx: .*{complaint}") as caught:
-        read_counts(path, np.arange(6), 6)
+        whole(path, np.arange(6), 6)
     assert "\n" not in str(caught.value)
 
 
@@ -64,7 +68,7 @@ def test_text_cut_short_is_noticed(path):
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:-3]))
     with pytest.raises(InputError, match=r"of the .* entries it announces"):
-        read_counts(path, np.arange(6), 6)
+        whole(path, np.arange(6), 6)
 
 
 @pytest.mark.parametrize(
@@ -73,4 +77,4 @@ def test_text_cut_short_is_noticed(path):
 def test_missing_list_is_named(path, name, complaint):
     (path.parent / name).unlink()
     with pytest.raises(InputError, match=f"no K_{complaint.removeprefix('K_')}.* beside K_matrix.mtx"):
-        read_counts(path, np.arange(6), 6) if "barcodes" in name else read_features(path)
+        whole(path, np.arange(6), 6) if "barcodes" in name else read_features(path)

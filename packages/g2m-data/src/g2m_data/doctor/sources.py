@@ -90,8 +90,9 @@ def _read_raw(study: Manifest, sample: SampleEntry, panel: Sequence[str] | str, 
         raise InputError(panel)
     section = read_section(layout, features.genes)
     in_panel = np.isin(features.genes, panel)
-    library_all = np.asarray(section.counts.sum(axis=1)).astype(np.int64)
-    library = np.asarray(section.counts @ in_panel.astype(np.int64)).astype(np.int64)
+    weights = np.column_stack([np.ones(len(in_panel)), in_panel]).astype(np.int64)
+    sums = section.counts(track=track, description=f"{sample.id}: counts")
+    library_all, library = np.concatenate([block @ weights for block in sums]).T
     positions = read_positions(layout.positions).array
     low, high = positions.min(axis=0), positions.max(axis=0)
     lattice = fit_lattice(section.array, section.xy)
@@ -112,7 +113,7 @@ def _read_raw(study: Manifest, sample: SampleEntry, panel: Sequence[str] | str, 
     return Specimen(
         settings=sample,
         is_hd=layout.is_hd,
-        barcodes=section.barcodes,
+        barcodes=section.barcodes.to_numpy(zero_copy_only=False),
         array=section.array,
         xy=section.xy,
         library=library,

@@ -2,21 +2,26 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from g2m_data.ahead import map_ahead
 from g2m_data.errors import InputError
+from g2m_data.progress import Track, silent
 from g2m_data.spaceranger import matrix_market
-from g2m_data.spaceranger.claims import check_claims
+from g2m_data.spaceranger.claims import are_counts, check_claims
 from g2m_data.spaceranger.features import Features, name_features
 from g2m_data.spaceranger.gzipped import DAMAGE, is_gzipped, unpack
+from g2m_data.spaceranger.hdf5_blocks import read_block
 
-BLOCK = 1 << 24
-"""Non-zeros decompressed at once."""
+BLOCK = 1 << 22
+"""Non-zeros of a block, about."""
 
 
 def matrix_files(path: Path) -> list[Path]:
@@ -50,8 +55,10 @@ def read_barcodes(path: Path) -> NDArray[np.bytes_]:
     return barcodes
 
 
-def read_counts(path: Path, column_of_feature: NDArray[np.int64], n_columns: int) -> sparse.csr_array:
-    """Read the counts, barcodes in rows.
+def iterate_counts(
+    path: Path, column_of_feature: NDArray[np.int64], n_columns: int, *, track: Track = silent, description: str = ""
+) -> Iterator[sparse.csr_array]:
+    """Read the counts in blocks, barcodes in rows, in the file's order.
 
     Parameters
     ----------
@@ -61,10 +68,13 @@ def read_counts(path: Path, column_of_feature: NDArray[np.int64], n_columns: int
         (features,) where each feature of the file goes; -1 leaves it out. What goes to one column is added up.
     n_columns
         Columns of the result.
+    track, description
+        Show progress.
 
-    Returns
-    -------
-    int32 counts (barcodes, n_columns), indices sorted.
+    Yields
+    ------
+    int32 counts (the next barcodes, n_columns) in canonical form. A few blocks are in memory at the same time, because
+    threads read ahead.
 
     Raises
     ------
@@ -72,7 +82,8 @@ def read_counts(path: Path, column_of_feature: NDArray[np.int64], n_columns: int
         If the file is truncated, damaged or inconsistent.
     """
     if matrix_market.is_matrix_market(path):
-        return matrix_market.read_counts(path, column_of_feature, n_columns)
+        yield matrix_market.read_counts(path, column_of_feature, n_columns)
+        return
     with _open(path) as group:
         n_features, n_barcodes = (int(n) for n in group["shape"][:])
         indptr = group["indptr"][:].astype(np.int64)
@@ -86,27 +97,35 @@ def read_counts(path: Path, column_of_feature: NDArray[np.int64], n_columns: int
         )
         if not consistent:
             raise InputError(f"{path}: its index does not match its counts; copy the file again")
-        columns, data, kept_before = [], [], [np.zeros(1, np.int64)]
-        for start in range(0, nnz, BLOCK):
-            feature = group["indices"][start : start + BLOCK].astype(np.int64)
-            count = group["data"][start : start + BLOCK]
-            if feature.min() < 0 or feature.max() >= n_features or count.min() < 0:
+        column_of = column_of_feature.astype(np.int32)
+        indices, data = group["indices"], group["data"]
+
+        def read(rows: slice) -> sparse.csr_array:
+            start, stop = int(indptr[rows.start]), int(indptr[rows.stop])
+            feature, count = read_block(indices, start, stop), read_block(data, start, stop)
+            if (len(feature) and (feature.min() < 0 or feature.max() >= n_features)) or not are_counts(count):
                 raise InputError(f"{path}: holds counts of features it does not list; copy the file again")
-            column = column_of_feature[feature]
-            keep = (column >= 0) & (count > 0)
-            columns.append(column[keep].astype(np.int32))
-            data.append(count[keep].astype(np.int32))
-            kept_before.append(kept_before[-1][-1] + np.cumsum(keep))
-    n_kept = np.concatenate(kept_before)
-    parts = (
-        np.concatenate([*data, np.zeros(0, np.int32)]),
-        np.concatenate([*columns, np.zeros(0, np.int32)]),
-        n_kept[indptr],
-    )
-    counts = sparse.csr_array(parts, shape=(n_barcodes, n_columns))
-    if len(np.unique(used := column_of_feature[column_of_feature >= 0])) < len(used):
+            ends = indptr[rows.start : rows.stop + 1] - start
+            return _to_canonical(column_of[feature], count, ends, n_columns)
+
+        firsts = np.searchsorted(indptr, np.arange(0, nnz, BLOCK)).tolist()
+        bounds = sorted({0, *firsts, n_barcodes})
+        blocks = [slice(first, last) for first, last in pairwise(bounds)]
+        yield from track(map_ahead(read, blocks), description=description, total=len(blocks))
+
+
+def _to_canonical(
+    column: NDArray[np.int32], count: NDArray[Any], indptr: NDArray[np.int64], n_columns: int
+) -> sparse.csr_array:
+    """Drop what goes nowhere and what is zero, add up what goes to one column, and sort each row."""
+    keep = (column >= 0) & (count > 0)
+    if not keep.all():
+        indptr = np.concatenate([[0], np.cumsum(keep)])[indptr]
+        column, count = column[keep], count[keep]
+    narrow = indptr.astype(np.int32) if indptr[-1] <= np.iinfo(np.int32).max else indptr
+    counts = sparse.csr_array((count.astype(np.int32, copy=False), column, narrow), shape=(len(indptr) - 1, n_columns))
+    if not counts.has_canonical_format:
         counts.sum_duplicates()
-    counts.sort_indices()
     return counts
 
 

@@ -45,8 +45,15 @@ def read_positions(path: Path) -> Positions:
     """
     try:
         table = pq.read_table(_seekable(path), columns=COLUMNS) if is_parquet(path) else _read_csv(path)
-        numbers = {name: table.column(name).to_numpy().astype(np.float64) for name in COLUMNS[1:]}
         barcodes = table.column("barcode").combine_chunks().cast(pa.string()).cast(pa.binary())
+        columns = []
+        for name, kind in zip(COLUMNS[1:], (np.bool_, np.int32, np.int32, np.float64, np.float64), strict=True):
+            column = table.column(name).to_numpy().astype(np.float64, copy=False)
+            _check_column(path, name, column)
+            columns.append(column.astype(kind))
+            table = table.drop_columns([name])  # a whole array's columns are large
+    except InputError:
+        raise
     except (*DAMAGE, ValueError, TypeError, KeyError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
@@ -54,17 +61,15 @@ def read_positions(path: Path) -> Positions:
         ) from None
     if not len(barcodes):
         raise InputError(f"{path}: lists no spots")
-    for name, column in numbers.items():
-        _check_column(path, name, column)
     if barcodes.null_count:
         raise InputError(f"{path}: {barcodes.null_count} positions have no barcode; copy the file again")
-    if len(pc.unique(barcodes)) != len(barcodes):
+    # a whole array's are in order, and telling that takes no hash table of eleven million
+    in_order = len(barcodes) == 1 or pc.all(pc.less(barcodes[:-1], barcodes[1:])).as_py()
+    if not in_order and len(pc.unique(barcodes)) != len(barcodes):
         raise InputError(f"{path}: some barcodes occur twice")
+    in_tissue, row, col, y, x = columns
     return Positions(
-        barcodes=barcodes,
-        in_tissue=numbers["in_tissue"] != 0,
-        array=np.stack([numbers["array_row"], numbers["array_col"]], axis=1).astype(np.int32),
-        xy=np.stack([numbers["pxl_col_in_fullres"], numbers["pxl_row_in_fullres"]], axis=1),
+        barcodes=barcodes, in_tissue=in_tissue, array=np.stack([row, col], axis=1), xy=np.stack([x, y], axis=1)
     )
 
 

@@ -1,7 +1,8 @@
 """Counts and positions of one section, joined by barcode."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,27 +11,57 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from g2m_data.errors import InputError
+from g2m_data.progress import Track, silent
 from g2m_data.spaceranger.layout import Layout, read_scalefactors
-from g2m_data.spaceranger.matrix import read_barcodes, read_counts, read_features
-from g2m_data.spaceranger.positions import read_positions
+from g2m_data.spaceranger.matrix import iterate_counts, read_barcodes, read_features
+from g2m_data.spaceranger.positions import Positions, read_positions
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """What lies under tissue, ordered by array row, then array column."""
+    """What lies under tissue, ordered by array row, then array column; its counts stay in their file."""
 
-    barcodes: NDArray[np.object_]
+    barcodes: pa.Array
+    """Strings; arrow, because eight million Python strings do not fit a laptop."""
     array: NDArray[np.int32]
     """(n, 2): array row, array column."""
     xy: NDArray[np.float64]
     """(n, 2): centres in full-resolution pixels."""
-    counts: sparse.csr_array
-    """int32 (n, gene)."""
+    matrix: Path
+    rows: NDArray[np.int64]
+    """(n,) place of each among the matrix's barcodes; -1 where it does not list it."""
+    column_of_feature: NDArray[np.int64]
+    """(features,) which gene of the panel each of the matrix's features is; -1 for none."""
+    n_genes: int
     scalefactors: dict[str, float]
     genes_missing: list[str]
     """Genes of the panel that the matrix does not list; their counts are zero."""
     n_without_counts: int
     """Spots under tissue that the matrix does not list: kept as empty bins on HD, left out otherwise."""
+
+    def counts(self, *, track: Track = silent, description: str = "") -> Iterator[sparse.csr_array]:
+        """Read the counts, int32 (spots, gene), a block of consecutive spots at a time.
+
+        Bins lie in Space Ranger's matrix in the array's order, so that of a whole slide a few blocks are in memory at a
+        time. Spots do not; they are few, and all of them come as one block.
+
+        Raises
+        ------
+        InputError
+            If the matrix is damaged.
+        """
+        blocks = iterate_counts(self.matrix, self.column_of_feature, self.n_genes, track=track, description=description)
+        if (np.diff(self.rows[self.rows >= 0]) < 0).any():
+            yield _take_rows(sparse.csr_array(sparse.vstack(list(blocks), format="csr")), self.rows)
+            return
+        reached = np.maximum.accumulate(self.rows)
+        first_row = first = 0
+        for block in blocks:
+            past_row = first_row + block.shape[0]
+            past = int(np.searchsorted(reached, past_row))
+            rows = self.rows[first:past]
+            yield _take_rows(block, np.where(rows >= 0, rows - first_row, -1))
+            first_row, first = past_row, past
 
 
 def read_section(layout: Layout, genes: Sequence[str]) -> Section:
@@ -47,7 +78,10 @@ def read_section(layout: Layout, genes: Sequence[str]) -> Section:
 
     position = pc.index_in(barcodes, value_set=positions.barcodes)
     if position.null_count:
-        n_unknown, example = position.null_count, barcodes.filter(pc.is_null(position))[0].as_py().decode(errors="replace")
+        n_unknown, example = (
+            position.null_count,
+            barcodes.filter(pc.is_null(position))[0].as_py().decode(errors="replace"),
+        )
         raise InputError(
             f"{layout.positions}: does not list {n_unknown} of the {len(barcodes)} barcodes in {layout.matrix} "
             f"(e.g. {example}); give the positions and the matrix of the same Space Ranger run"
@@ -61,22 +95,22 @@ def read_section(layout: Layout, genes: Sequence[str]) -> Section:
     if not (wanted & (row >= 0)).any():
         raise InputError(f"{layout.positions}: none of the spots under tissue has counts in {layout.matrix}")
     chosen = np.flatnonzero(wanted)
-    chosen = chosen[np.lexsort((positions.array[chosen, 1], positions.array[chosen, 0]))]
+    chosen = chosen[_order(positions.array[chosen])]
     array = positions.array[chosen]
-    if (np.diff(array, axis=0) == 0).all(axis=1).any():
+    if ((np.diff(array[:, 0]) == 0) & (np.diff(array[:, 1]) == 0)).any():
         raise InputError(f"{layout.positions}: two barcodes under tissue share one place of the array")
 
     panel_index = {gene: index for index, gene in enumerate(genes)}
     column_of_gene = np.array([panel_index.get(gene, -1) for gene in features.genes], dtype=np.int64)
     column_of_feature = np.where(features.gene_of_feature >= 0, column_of_gene[features.gene_of_feature], -1)
-    counts = read_counts(layout.matrix, column_of_feature, len(genes))
     return Section(
-        barcodes=np.array(
-            [barcode.decode() for barcode in positions.barcodes.take(pa.array(chosen)).to_pylist()], dtype=object
-        ),
+        barcodes=positions.barcodes.take(pa.array(chosen)).cast(pa.string()),
         array=array,
         xy=positions.xy[chosen],
-        counts=_take_rows(counts, row[chosen]),
+        matrix=layout.matrix,
+        rows=row[chosen],
+        column_of_feature=column_of_feature,
+        n_genes=len(genes),
         # how wide bins are is known even where the JSON is lost; what it says itself comes first
         scalefactors=({"bin_size_um": layout.bin_um} if layout.is_hd else {}) | read_scalefactors(layout.scalefactors),
         genes_missing=sorted(set(genes) - set(features.genes)),
@@ -84,10 +118,54 @@ def read_section(layout: Layout, genes: Sequence[str]) -> Section:
     )
 
 
+def _find_rows(layout: Layout, positions: Positions) -> NDArray[np.int64]:
+    """(positions,) row of the matrix; -1 where it does not list a barcode."""
+    barcodes = _as_arrow(read_barcodes(layout.matrix))
+    row = np.full(len(positions.barcodes), -1, dtype=np.int64)
+    under_tissue = np.flatnonzero(positions.in_tissue)
+    # the usual case, told without a hash table of eleven million barcodes
+    if len(under_tissue) == len(barcodes) and positions.barcodes.take(pa.array(under_tissue)).equals(barcodes):
+        row[under_tissue] = np.arange(len(barcodes))
+        return row
+    position = pc.index_in(barcodes, value_set=positions.barcodes)
+    if position.null_count:
+        n_unknown = position.null_count
+        example = barcodes.filter(pc.is_null(position))[0].as_py().decode(errors="replace")
+        raise InputError(
+            f"{layout.positions}: does not list {n_unknown} of the {len(barcodes)} barcodes in {layout.matrix} "
+            f"(e.g. {example}); give the positions and the matrix of the same Space Ranger run"
+        )
+    row[position.to_numpy()] = np.arange(len(barcodes))
+    if (row >= 0).sum() != len(barcodes):
+        raise InputError(f"{layout.matrix}: lists some barcodes twice; copy the file again")
+    return row
+
+
+def _as_arrow(barcodes: NDArray[np.bytes_]) -> pa.Array:
+    """Binary strings, by way of arrow's of one length wherever they are of one."""
+    width = barcodes.dtype.itemsize
+    letters = np.ascontiguousarray(barcodes).view(np.uint8).reshape(len(barcodes), width) if width else barcodes
+    if not width or not letters[:, -1:].all():
+        return pa.array(barcodes.tolist(), pa.binary())
+    fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(barcodes), [None, pa.py_buffer(letters)])
+    return fixed.cast(pa.binary())
+
+
+def _order(array: NDArray[np.int32]) -> NDArray[np.int64]:
+    """What sorts places by array row, then array column."""
+    row, col = array[:, 0].astype(np.int64), array[:, 1].astype(np.int64)
+    place = row * (int(col.max()) - int(col.min()) + 1) + (col - int(col.min()))
+    if (np.diff(place) > 0).all():
+        return np.arange(len(place))
+    return np.argsort(place, kind="stable")
+
+
 def _take_rows(counts: sparse.csr_array, rows: NDArray[np.int64]) -> sparse.csr_array:
     """Take rows in any order; -1 gives an empty one."""
+    if len(rows) == counts.shape[0] and (rows == np.arange(len(rows))).all():
+        return counts
     if (rows >= 0).all():
-        return counts[rows]
+        return sparse.csr_array(counts[rows])
     taken = counts[rows[rows >= 0]]
     lengths = np.zeros(len(rows), dtype=np.int64)
     lengths[rows >= 0] = np.diff(taken.indptr)
