@@ -2,22 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import sparse
 from scipy.stats import spearmanr
 
 from g2m_data.simulate.anatomy import FACTORS, OUTSIDE, REGIONS, draw_anatomy
-from g2m_data.simulate.counts import FIRST_BIN, FIRST_SPOT, STRIP, Molecules, count_bins, count_spots, strips_of
+from g2m_data.simulate.counts import FIRST_BIN, FIRST_SPOT, STRIP, count_bins, count_spots, strips_of
 from g2m_data.simulate.tissue import sense_tissue
-
-
-def join(strips):
-    """The molecules of all strips together."""
-    strips = list(strips)
-    parts = {name: np.concatenate([getattr(strip, name) for strip in strips]) for name in PARTS}
-    return Molecules(**parts, counts=sparse.vstack([strip.counts for strip in strips], format="csr"))
-
-
-PARTS = ("array_row", "array_col", "xy_um", "in_tissue")
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +19,11 @@ def quiet(section):
 
 
 @pytest.fixture(scope="module")
-def bins(section):
+def bins(section, join_molecules):
     plan, settings = section.settings.sections[0], section.settings
     anatomy = draw_anatomy(plan, settings, np.random.default_rng(0))
     tissue = sense_tissue(plan, settings, section.panel, anatomy, np.zeros((0, 3)), np.random.default_rng(1))
-    return plan, anatomy, join(count_bins(plan, tissue, np.random.default_rng(2)))
+    return plan, anatomy, join_molecules(count_bins(plan, tissue, np.random.default_rng(2)))
 
 
 def test_bins_lie_on_a_turned_flipped_grid_that_starts_elsewhere(bins):
@@ -69,11 +58,11 @@ def test_strips_follow_one_another_row_by_row_and_are_as_many_as_said(section, b
     assert (np.diff(order) > 0).all()
 
 
-def test_a_whole_array_has_its_side_and_starts_at_zero_even_if_blocks_do_not_divide_it(section, bins):
+def test_a_whole_array_has_its_side_and_starts_at_zero_even_if_blocks_do_not_divide_it(section, bins, join_molecules):
     plan, anatomy, _ = bins
     plan = replace(plan, array_bins=221)
     tissue = sense_tissue(plan, section.settings, section.panel, anatomy, np.zeros((0, 3)), np.random.default_rng(1))
-    molecules = join(count_bins(plan, tissue, np.random.default_rng(2)))
+    molecules = join_molecules(count_bins(plan, tissue, np.random.default_rng(2)))
     assert len(molecules.array_row) == 221**2
     for line in (molecules.array_row, molecules.array_col):
         assert (line.min(), line.max()) == (0, 220)
@@ -81,8 +70,8 @@ def test_a_whole_array_has_its_side_and_starts_at_zero_even_if_blocks_do_not_div
     np.testing.assert_allclose(molecules.xy_um.mean(axis=0), np.array(anatomy.size_um) / 2)
 
 
-def test_spots_form_visiums_lattice(section, quiet):
-    molecules = join(count_spots(section.plan, quiet, np.random.default_rng(0)))
+def test_spots_form_visiums_lattice(section, quiet, join_molecules):
+    molecules = join_molecules(count_spots(section.plan, quiet, np.random.default_rng(0)))
     assert ((molecules.array_row + molecules.array_col) % 2 == 0).all()
     assert molecules.array_row.min() >= FIRST_SPOT[0]
     assert 0 < molecules.in_tissue.sum() < len(molecules.in_tissue)

@@ -5,8 +5,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from scipy import sparse
 
+from g2m_data.simulate.anatomy import draw_anatomy
 from g2m_data.simulate.config import PRESETS
+from g2m_data.simulate.counts import Molecules, count_bins
+from g2m_data.simulate.spaceranger import write_outs
+from g2m_data.simulate.tissue import sense_tissue
 
 PLANS = {plan.id: plan for plan in PRESETS["tiny"].sections}
 
@@ -89,6 +94,40 @@ def test_scale_factors_fit_the_thumbnails(study, sample):
         assert scale["bin_size_um"] / scale["spot_diameter_fullres"] == pytest.approx(scale["microns_per_pixel"])
     else:
         assert "microns_per_pixel" not in scale
+
+
+def test_files_do_not_depend_on_how_the_molecules_were_portioned(section, join_molecules, tmp_path):
+    plan, settings = section.settings.sections[0], section.settings
+    anatomy = draw_anatomy(plan, settings, np.random.default_rng(0))
+    tissue = sense_tissue(plan, settings, section.panel, anatomy, np.zeros((0, 3)), np.random.default_rng(1))
+    genes = [section.panel.every_gene[index] for index in tissue.measured]
+    strips = list(count_bins(plan, tissue, np.random.default_rng(2)))
+    whole = join_molecules(strips)
+    quarter = np.full((100, 120, 3), 240, np.uint8)
+    for name, portions in (("strips", strips), ("whole", [whole])):
+        write_outs(tmp_path / name, plan, iter(portions), genes, quarter, np.random.default_rng(3))
+    homes = [tmp_path / name / "binned_outputs" / "square_002um" for name in ("strips", "whole")]
+    for home in homes:
+        with h5py.File(home / "filtered_feature_bc_matrix.h5") as file:
+            group = file["matrix"]
+            assert group["shape"][:].tolist() == [len(genes), whole.in_tissue.sum()]
+            assert [group[name].dtype for name in ("data", "indices", "indptr")] == ["int32", "int64", "int64"]
+            parts = (group["data"][:], group["indices"][:], group["indptr"][:])
+            found = sparse.csr_array(parts, shape=whole.counts.shape)
+        np.testing.assert_array_equal(found.data, whole.counts.data)
+        np.testing.assert_array_equal(found.indices, whole.counts.indices)
+        np.testing.assert_array_equal(found.indptr, whole.counts.indptr)
+    first, second = (pd.read_parquet(home / "spatial" / "tissue_positions.parquet") for home in homes)
+    pd.testing.assert_frame_equal(first, second)
+    np.testing.assert_array_equal(first[["pxl_col_in_fullres", "pxl_row_in_fullres"]], whole.xy_um / plan.mpp)
+
+
+def test_gzip_is_as_asked(section, tmp_path):
+    plan = section.settings.sections[3]
+    molecules = Molecules(*np.zeros((2, 3), int), np.zeros((3, 2)), np.ones(3, bool), sparse.csr_array((3, 1)))
+    write_outs(tmp_path, plan, [molecules], ["Umod"], np.zeros((9, 9, 3), np.uint8), np.random.default_rng(0), gzip=4)
+    with h5py.File(tmp_path / "filtered_feature_bc_matrix.h5") as file:
+        assert file["matrix/data"].compression_opts == file["matrix/indices"].compression_opts == 4
 
 
 def test_tissue_in_the_image_is_where_the_positions_say(study):

@@ -23,7 +23,9 @@ CELL_SHARES = {  # relative to the cell type's own level, by region
 }
 # Genes of a factor that only some regions draw are quieter elsewhere.
 ELSEWHERE = {"droplet_size": 0.12, "collagen": 0.25}
-QUIET = 0.02  # level of genes that a kidney hardly expresses, relative to others; only the whole vocabulary has them
+# Of the whole vocabulary, much is hardly expressed in a kidney, and the rest of the background is together no louder
+# than this many genes: the programmes are about half of all molecules, as in smaller panels.
+QUIET, BACKGROUND_GENES = 0.02, 2000
 _UNLIKELY = (
     "Gm",
     "Olfr",
@@ -98,8 +100,7 @@ def choose_panel(settings: PhantomSettings, seed: int) -> Panel:
     }
     everything = genes + [gene for names in private.values() for gene in names]
     index = {gene: position for position, gene in enumerate(everything)}
-    quiet = np.array([gene not in used and not _is_likely(gene) for gene in everything])
-    profile, tuft, factor, effect = _express(lists, index, quiet, rng)
+    profile, tuft, factor, effect = _express(lists, index, _loudness(everything, used), rng)
     sets = {
         f"PHANTOM_{group.upper()}_{name.upper().replace('&', 'AND')}": (about, tuple(up + down))
         for (group, name), (about, up, down) in lists.items()
@@ -112,6 +113,13 @@ def _is_likely(gene: str) -> bool:
     return not gene.startswith(_UNLIKELY) and "Rik" not in gene and "-ps" not in gene
 
 
+def _loudness(genes: list[str], curated: set[str]) -> npt.NDArray[np.float64]:
+    """Level of each gene, relative to the background of a small panel, (gene,)."""
+    likely = np.array([gene in curated or _is_likely(gene) for gene in genes])
+    background = sum(gene not in curated for gene, heard in zip(genes, likely, strict=True) if heard)
+    return np.where(likely, 1.0, QUIET) * min(1.0, BACKGROUND_GENES / max(background, 1))
+
+
 def _first(genes: list[str], share: float) -> list[str]:
     return genes[: int(np.ceil(share * len(genes)))]
 
@@ -119,12 +127,12 @@ def _first(genes: list[str], share: float) -> list[str]:
 def _express(
     lists: dict[tuple[str, str], tuple[str, list[str], list[str]]],
     index: dict[str, int],
-    quiet: npt.NDArray[np.bool_],
+    loudness: npt.NDArray[np.float64],
     rng: np.random.Generator,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     n = len(index)
     factor, effect = np.full(n, -1), np.zeros(n)
-    level = rng.lognormal(0.0, 1.0, n) * np.where(quiet, QUIET, 1.0)  # background
+    level = rng.lognormal(0.0, 1.0, n) * loudness  # background
     profile = np.repeat(level[None], len(REGIONS), axis=0) * rng.lognormal(0, 0.12, (len(REGIONS), n))
     tuft_fold = np.ones(n)
     for (group, name), (_, up, down) in lists.items():
