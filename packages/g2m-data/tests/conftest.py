@@ -257,6 +257,12 @@ def maker(tmp_path: Path) -> StudyMaker:
 
 
 @pytest.fixture(scope="session")
+def make_study() -> Callable[[Path], StudyMaker]:
+    """Writes fake sections into a folder that exists."""
+    return lambda folder: StudyMaker(folder=folder)
+
+
+@pytest.fixture(scope="session")
 def make_hd() -> Callable[..., FakeSection]:
     return hd_section
 
