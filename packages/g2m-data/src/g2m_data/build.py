@@ -17,12 +17,13 @@ from g2m_data.gene_sets import copy_gene_sets
 from g2m_data.image_store import create_pixels, write_image
 from g2m_data.lattice import Lattice, fit_lattice
 from g2m_data.manifest import Manifest, SampleEntry, View, read_manifest
-from g2m_data.panel import ambiguous_genes, check_panel, common_genes, hash_genes, read_gene_file
+from g2m_data.panel import check_panel, choose_panel, hash_genes
 from g2m_data.progress import Track, silent
 from g2m_data.provenance import FORMAT, hash_inputs, input_files, make_id, resolve_settings, software
 from g2m_data.resample import Resampling, normalise_slide, resample_slide
 from g2m_data.scale import decide_scale
 from g2m_data.slide import Slide, open_slide
+from g2m_data.slide_facts import read_slide_facts
 from g2m_data.spaceranger.layout import Layout, find_layout
 from g2m_data.spaceranger.matrix import read_features
 from g2m_data.spaceranger.section import Section, read_section
@@ -59,7 +60,11 @@ def build_dataset(manifest: Path, out: Path, *, overwrite: bool = False, track: 
         raise InputError(f"{out}: exists and is not a dataset; choose another folder")
 
     layouts = {sample.id: find_layout(sample.spaceranger, sample.platform, sample.prefix) for sample in study.samples}
-    genes, panel_notes = _choose_panel(study, layouts)
+    listed = {layout.matrix: read_features(layout.matrix) for layout in layouts.values()}
+    genes, panel_notes = choose_panel(study.gene_file, listed)
+    if study.gene_file is not None:
+        for matrix, features in listed.items():
+            check_panel(genes, features.genes, study.gene_file, matrix)
     settings, inputs = resolve_settings(study), hash_inputs(input_files(study))
     with temporary_sibling(out, "nothing was built") as folder:
         (folder / "samples").mkdir(parents=True)
@@ -88,24 +93,6 @@ def build_dataset(manifest: Path, out: Path, *, overwrite: bool = False, track: 
             "provenance": {"settings": settings, "inputs": inputs, "versions": software()},
         }
         (folder / "dataset.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def _choose_panel(study: Manifest, layouts: dict[str, Layout]) -> tuple[list[str], list[str]]:
-    """The panel, and what is to be said about it."""
-    listed = {layout.matrix: read_features(layout.matrix) for layout in layouts.values()}
-    ambiguous = ambiguous_genes(listed)
-    if study.gene_file is None:
-        common = common_genes({matrix: features.genes for matrix, features in listed.items()})
-        panel = [gene for gene in common if gene not in set(ambiguous)]
-        left, consequence = [gene for gene in common if gene in set(ambiguous)], "and were left out"
-    else:
-        panel = read_gene_file(study.gene_file)
-        for matrix, features in listed.items():
-            check_panel(panel, features.genes, study.gene_file, matrix)
-        left, consequence = [gene for gene in ambiguous if gene in set(panel)], "but are in the list of genes"
-    if not left:
-        return panel, []
-    return panel, [f"{len(left)} repeated symbols are another gene in another section {consequence}: {', '.join(left)}"]
 
 
 def _build_sample(
@@ -167,6 +154,8 @@ def _build_sample(
         "dropped": int((~inside).sum()),
         "genes_missing": len(section.genes_missing),
         "notes": [*scale.notes, *_notes(section, layout, study.view, inside)],
+        # what else tells the scale, for g2m doctor to show beside it
+        "sources": {"scalefactors": section.scalefactors, "slide": asdict(read_slide_facts(sample.image))},
     } | ({"bin_um": layout.bin_um} if layout.is_hd and layout.bin_um != BIN_UM else {})
 
 

@@ -65,6 +65,34 @@ def ambiguous_genes(features_of: Mapping[Path, Features]) -> list[str]:
     return sorted(gene for gene, found in ids.items() if len(found) > 1)
 
 
+def choose_panel(gene_file: Path | None, features_of: Mapping[Path, Features]) -> tuple[list[str], list[str]]:
+    """The panel of a study, and what is to be said about it.
+
+    Parameters
+    ----------
+    gene_file
+        The panel if it is given; without it, it is the genes that all sections share and mean the same by.
+    features_of
+        Each section's genes, by the file they come from.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or the sections share nearly nothing.
+    """
+    ambiguous = ambiguous_genes(features_of)
+    if gene_file is None:
+        common = common_genes({matrix: features.genes for matrix, features in features_of.items()})
+        panel = [gene for gene in common if gene not in set(ambiguous)]
+        left, consequence = [gene for gene in common if gene in set(ambiguous)], "and were left out"
+    else:
+        panel = read_gene_file(gene_file)
+        left, consequence = [gene for gene in ambiguous if gene in set(panel)], "but are in the list of genes"
+    if not left:
+        return panel, []
+    return panel, [f"{len(left)} repeated symbols are another gene in another section {consequence}: {', '.join(left)}"]
+
+
 def check_panel(panel: Sequence[str], listed: Sequence[str], source: Path, matrix: Path) -> None:
     """Refuse a section that lists less than 95 % of a given panel.
 

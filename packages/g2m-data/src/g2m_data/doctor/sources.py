@@ -9,7 +9,7 @@ import numpy as np
 
 from g2m_data.count_store import read_places, store_path
 from g2m_data.dataset import PairedDataset, open_dataset
-from g2m_data.doctor.slide_facts import read_slide_facts
+from g2m_data.slide_facts import read_slide_facts
 from g2m_data.doctor.specimen import GeneFacts, SlideView, Specimen
 from g2m_data.errors import InputError
 from g2m_data.image_store import open_pixels

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from g2m_data.doctor.slide_facts import SlideFacts
+from g2m_data.slide_facts import SlideFacts
 from g2m_data.lattice import Lattice
 from g2m_data.manifest import SampleEntry, View
 from g2m_data.resample import Resampling

@@ -1,5 +1,6 @@
 """What a slide's file says about itself: size, compression, pyramid, and its own idea of its scale."""
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,7 @@ def read_slide_facts(path: Path) -> SlideFacts:
         tags = _resolution_tags(page) | _aperio_tag(page.description) | _ome_tag(tiff.ome_metadata)
         return SlideFacts(
             format="BigTIFF" if tiff.is_bigtiff else "TIFF",
-            compression=tifffile.COMPRESSION(page.compression).name,
+            compression=getattr(page.compression, "name", str(page.compression)),
             dtype=str(series.dtype),
             levels=len(series.levels),
             tiled=bool(page.is_tiled),
@@ -55,15 +56,18 @@ def _resolution_tags(page: tifffile.TiffPage) -> dict[str, float]:
     unit, resolution = page.tags.get("ResolutionUnit"), page.tags.get("XResolution")
     if unit is None or resolution is None:
         return {}
-    numerator, denominator = (float(part) for part in resolution.value)
-    width_um = _RESOLUTION_UNIT_UM.get(int(unit.value))
+    try:
+        numerator, denominator = (float(part) for part in resolution.value)
+        width_um = _RESOLUTION_UNIT_UM.get(int(unit.value))
+    except (TypeError, ValueError):  # a damaged tag says nothing
+        return {}
     if width_um is None or numerator <= 0 or denominator <= 0:
         return {}
     return {"TIFF XResolution": width_um * denominator / numerator}
 
 
 def _aperio_tag(description: str) -> dict[str, float]:
-    found = re.search(r"\|\s*MPP\s*=\s*([0-9.]+)", description)
+    found = re.search(r"\|\s*MPP\s*=\s*([0-9]*\.?[0-9]+)", description)
     return {"Aperio MPP": float(found[1])} if found and float(found[1]) > 0 else {}
 
 
@@ -76,5 +80,8 @@ def _ome_tag(metadata: str | None) -> dict[str, float]:
         return {}
     if pixels is None or "PhysicalSizeX" not in pixels.attrib:
         return {}
-    size = float(pixels.attrib["PhysicalSizeX"]) * MICRONS.get(pixels.attrib.get("PhysicalSizeXUnit", "µm"), 0.0)
-    return {"OME PhysicalSizeX": size} if size > 0 else {}
+    try:
+        size = float(pixels.attrib["PhysicalSizeX"]) * MICRONS.get(pixels.attrib.get("PhysicalSizeXUnit", "µm"), 0.0)
+    except ValueError:
+        return {}
+    return {"OME PhysicalSizeX": size} if 0 < size < math.inf else {}

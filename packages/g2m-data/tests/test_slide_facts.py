@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from g2m_data.doctor.slide_facts import read_slide_facts
+from g2m_data.slide_facts import read_slide_facts
 
 IMAGE = np.full((300, 260, 3), 200, np.uint8)
 
