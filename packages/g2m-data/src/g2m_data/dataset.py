@@ -16,7 +16,8 @@ from g2m_data.manifest import SPLITS, View
 from g2m_data.pairs import SamplePairs
 from g2m_data.panel import hash_genes, read_gene_file
 from g2m_data.provenance import FORMAT
-from g2m_data.window_sums import BLOCK, THREADS
+from g2m_data.threads import THREADS
+from g2m_data.window_sums import BLOCK
 
 Indices = Sequence[int] | NDArray[np.integer] | slice
 

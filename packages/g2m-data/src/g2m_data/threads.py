@@ -8,6 +8,9 @@ from typing import TypeVar
 
 Buffer = TypeVar("Buffer")
 
+THREADS = 2
+"""How many there are, unless the caller says so."""
+
 
 def split(length: int, parts: int) -> list[slice]:
     """Cut a range in parts of about the same length, none of them empty."""

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from g2m_data.bin_counts import BinCounts
-from g2m_data.threads import run_ahead, run_in_threads, split
+from g2m_data.threads import THREADS, run_ahead, run_in_threads, split
 from g2m_data.windows import BinGrid, locate_bins
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ BLOCK = 128
 """Windows summed at once in a stream: their sums fit the processor's outer cache."""
 TABLE = 64
 """Counts whose expression is looked up rather than computed; few genes of a window have more."""
-THREADS = 2
 
 
 def sum_windows(
