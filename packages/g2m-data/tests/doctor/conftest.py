@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from scipy import sparse
 
 from g2m_data.doctor.examine import Examination, examine
 from g2m_data.simulate import simulate_study
@@ -38,6 +40,34 @@ class Patient:
             table[[5, 4]] = change(table[[5, 4]].to_numpy(dtype=float)).round().astype(int)
             table.to_csv(path, index=False, header=False)
 
+    def displace_molecules(self, rows: int, columns: int, *, raw: bool) -> None:
+        """Move the counts over the array of bins, while the tissue found on the slide stays; a raw matrix too if asked.
+
+        Where molecules leave the tissue only a raw matrix knows of them; a few are everywhere.
+        """
+        table = pd.read_parquet(next(self.folder.rglob("tissue_positions.parquet")))
+        filtered = next(self.folder.rglob("filtered_feature_bc_matrix.h5"))
+        with h5py.File(filtered) as file:
+            group = file["matrix"]
+            shape = group["shape"][:][::-1]
+            counts = sparse.csr_array((group["data"][:], group["indices"][:], group["indptr"][:]), shape=shape)
+            row_of = dict(zip(group["barcodes"].asstr()[:], range(len(counts.indptr) - 1), strict=True))
+        place = dict(zip(zip(table["array_row"], table["array_col"], strict=True), table["barcode"], strict=True))
+        sources = [
+            row_of.get(place.get((row - rows, column - columns)), -1)
+            for row, column in zip(table["array_row"], table["array_col"], strict=True)
+        ]
+        padded = sparse.vstack([counts, sparse.csr_array((1, shape[1]), dtype=counts.dtype)]).tocsr()
+        size, rng = len(table) // 20, np.random.default_rng(0)
+        where = rng.integers(0, len(table), size), rng.integers(0, shape[1], size)
+        noise = sparse.coo_array((np.ones(size, np.int32), where), shape=(len(table), shape[1]))
+        every = sparse.csr_array(padded[sources] + noise)
+        tissue = (table["in_tissue"] == 1).to_numpy()
+        if raw:
+            shutil.copyfile(filtered, filtered.with_name("raw_feature_bc_matrix.h5"))
+            _replace_counts(filtered.with_name("raw_feature_bc_matrix.h5"), every, table["barcode"].to_numpy())
+        _replace_counts(filtered, every[tissue], table["barcode"].to_numpy()[tissue])
+
     @property
     def slide(self) -> Path:
         return next(self.folder.glob("tissue.*"))
@@ -49,6 +79,15 @@ class Patient:
 
     def examine(self) -> Examination:
         return next(iter(examine(self.manifest)))
+
+
+def _replace_counts(path: Path, counts: sparse.csr_array, barcodes: np.ndarray) -> None:
+    with h5py.File(path, "a") as file:
+        group = file["matrix"]
+        fields = {"data": counts.data.astype(np.int32), "indices": counts.indices, "indptr": counts.indptr}
+        for name, values in (fields | {"shape": counts.shape[::-1], "barcodes": barcodes.astype("S")}).items():
+            del group[name]
+            group[name] = values
 
 
 @pytest.fixture(scope="session")

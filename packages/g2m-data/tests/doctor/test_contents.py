@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from g2m_data import build_dataset, open_dataset
 from g2m_data.doctor.examine import examine
 
 
@@ -54,3 +55,23 @@ def test_empty_pairs_are_warned_about(maker, make_spots):
     check = next(iter(examine(maker.manifest()))).report.check("library size")
     assert check.numbers["spots_without_counts"] == len(section.counts) // 4
     assert check.verdict == "warning"
+
+
+def test_a_repeated_symbol_that_is_another_gene_elsewhere_is_told_as_the_build_tells_it(maker, make_spots, tmp_path):
+    maker.add(make_spots(genes=["Z", "Gm1", "Gm1", "B"]), "a", platform="visium")
+    maker.add(make_spots(genes=["Gm1", "B", "Z"], seed=1), "b", platform="visium")
+    examined = list(examine(maker.manifest()))
+    build_dataset(maker.manifest(), tmp_path / "dataset")
+    for examination, entry in zip(
+        examined, open_dataset(tmp_path / "dataset").manifest["samples"].values(), strict=True
+    ):
+        assert examination.report.check("genes").numbers["panel"] == 2
+        assert entry["notes"][-1] in examination.report.check("notes").message
+
+
+def test_a_given_panel_with_an_ambiguous_gene_is_told_as_the_build_tells_it(maker, make_spots):
+    maker.add(make_spots(genes=["Z", "Gm1", "Gm1", "B"]), "a", platform="visium")
+    maker.add(make_spots(genes=["Gm1", "B", "Z"], seed=1), "b", platform="visium")
+    (maker.folder / "panel.txt").write_text("Gm1\nB\nZ\n")
+    for examination in examine(maker.manifest(study='genes = "panel.txt"')):
+        assert "but are in the list of genes: Gm1" in examination.report.check("notes").message

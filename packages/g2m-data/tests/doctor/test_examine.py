@@ -72,6 +72,17 @@ def built(phantom, tmp_path_factory):
     return {examination.report.id: examination.report for examination in examine(out)}
 
 
+def test_a_dataset_shows_the_same_scales_side_by_side(built, healthy):
+    for sample in ("hd1", "visium2"):
+        raw, stored = healthy[sample].report.check("scale").numbers, built[sample].check("scale").numbers
+        assert {"lattice", "spot_diameter_fullres", "TIFF XResolution"} <= stored["mpp"].keys()
+        assert stored["mpp"] == pytest.approx(raw["mpp"])
+        assert stored["no_rulers"] == raw["no_rulers"]
+        slide = built[sample].check("slide")
+        assert slide.numbers["format"] == healthy[sample].report.check("slide").numbers["format"]
+        assert "of its resolution" in slide.message
+
+
 @pytest.mark.parametrize("sample", ["hd1", "visium2"])
 def test_a_dataset_tells_the_same_as_its_raw_files(built, healthy, sample):
     raw, stored = healthy[sample].report, built[sample]

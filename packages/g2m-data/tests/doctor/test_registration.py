@@ -23,6 +23,41 @@ def test_a_displaced_hd_section_is_found_out_to_within_a_bin(admit, shift_um):
     assert check.numbers["uncertainty_um"] < 4
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(12, 0), (-6, 9)])
+def test_displaced_molecules_are_found_under_an_unmoved_tissue_where_a_raw_matrix_is(admit, healthy, rows, columns):
+    lattice, patient = healthy["hd1"].specimen.lattice, admit()
+    moved_um = (rows * np.array(lattice.per_row) + columns * np.array(lattice.per_col)) * patient.mpp
+    patient.displace_molecules(rows, columns, raw=True)
+    numbers = patient.examine().report.check("registration").numbers
+    assert numbers["counts_off_tissue"]
+    assert [numbers["shift_x_um"], numbers["shift_y_um"]] == pytest.approx(-moved_um, abs=2)
+    assert patient.examine().report.check("registration").verdict == "warning"
+
+
+def test_without_a_raw_matrix_the_outline_of_the_tissue_holds_the_shift_back(admit):
+    patient = admit()
+    patient.displace_molecules(12, 0, raw=False)
+    numbers = patient.examine().report.check("registration").numbers
+    assert not numbers["counts_off_tissue"]
+    assert numbers["distance_um"] < 20  # of 24
+
+
+def test_a_raw_matrix_in_place_changes_nothing(admit):
+    patient = admit()
+    patient.displace_molecules(0, 0, raw=True)
+    check = patient.examine().report.check("registration")
+    assert check.verdict == "ok"
+    assert check.numbers["distance_um"] < 2
+
+
+def test_a_damaged_raw_matrix_is_told_and_done_without(admit):
+    patient = admit()
+    (next(patient.folder.rglob("filtered_feature_bc_matrix.h5")).with_name("raw_feature_bc_matrix.h5")).write_text("x")
+    report = patient.examine().report
+    assert "only the registration check uses it" in report.check("notes").message
+    assert report.check("registration").verdict == "ok"
+
+
 def test_displaced_spots_are_found_out_as_far_as_55_um_spots_can_tell(admit):
     patient = admit("visium1")
     patient.move(lambda xy: xy + np.array([60.0, -20.0]) / patient.mpp)

@@ -35,7 +35,8 @@ def check_lattice(specimen: Specimen) -> Check:
     um = 1.0 if isinstance(specimen.scale, str) else specimen.scale.mpp
     unit, shown = ("px", "px") if isinstance(specimen.scale, str) else ("um", "µm")
     residual = np.linalg.norm(lay_out(lattice, *specimen.array.T) - specimen.xy, axis=1) * um
-    worst = np.argsort(residual)[::-1][:N_WORST]
+    worst = np.argpartition(residual, -N_WORST)[-N_WORST:]  # a lattice has four spots at least
+    worst = worst[np.argsort(residual[worst])[::-1]]
     shear, stretch = _shear_deg(lattice), lattice.aspect / (VISIUM_ASPECT if lattice.is_visium else 1.0) - 1
     pitch = lattice.pitch_px * um
     misplaced = int((residual > MOST_RESIDUAL * pitch).sum())

@@ -1,8 +1,11 @@
 """Whether the molecules lie where the tissue is: the shift that makes library size and darkness agree best.
 
-Both are laid on one raster in slide coordinates: the logarithm of the library size at every position of the array
-(zero where there is no tissue), and the slide's optical density. The agreement is their correlation over the array's
-positions, for all shifts at once by FFT. It is summed by blocks, so that resampling these says how sure the shift is.
+Both are laid on one raster in slide coordinates: the logarithm of the library size at every position of the array, and
+the slide's optical density. The agreement is their correlation over the array's positions, for all shifts at once by
+FFT. It is summed by blocks, so that resampling these says how sure the shift is.
+
+What molecules lie off the tissue is known from a raw matrix only. Without one they count as none, and the outline of
+the tissue, which Space Ranger found on the slide itself, holds the shift back where molecules alone are displaced.
 """
 
 from dataclasses import dataclass
@@ -89,6 +92,7 @@ def check_registration(specimen: Specimen, scale: Scale, registration: Registrat
             "distance_um": distance,
             "uncertainty_um": unsure if np.isfinite(unsure) else None,
             "limit_um": limit,
+            "counts_off_tissue": specimen.surroundings is not None,
             "agreement": registration.agreement,
             "agreement_unmoved": registration.agreement_unmoved,
             "agreement_elsewhere": float(np.median(registration.surface)),
@@ -154,7 +158,15 @@ def _darkness(slide: SlideView, mpp: float, cell_um: float, spot_um: float | Non
 
 
 def _signal(specimen: Specimen, lattice: Lattice, scale: Scale) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Positions (full-resolution pixels) and log library sizes; those around and between the tissue count as zero."""
+    """Positions (full-resolution pixels) and log library sizes, around and between the tissue as well.
+
+    What lies there is zero unless it is known.
+    """
+    if specimen.surroundings is not None:
+        near = np.abs(specimen.surroundings.xy - (specimen.xy.min(axis=0) + specimen.xy.max(axis=0)) / 2)
+        kept = (near <= np.ptp(specimen.xy, axis=0) / 2 + MARGIN_UM / scale.mpp).all(axis=1)
+        library = np.concatenate([specimen.library, specimen.surroundings.library[kept]])
+        return np.concatenate([specimen.xy, specimen.surroundings.xy[kept]]), np.log1p(library)
     margin = np.ceil(MARGIN_UM / scale.mpp / np.array([np.hypot(*lattice.per_row), np.hypot(*lattice.per_col)]))
     low, high = specimen.array.min(axis=0), specimen.array.max(axis=0)
     if specimen.frame is not None:

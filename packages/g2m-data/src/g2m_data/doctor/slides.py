@@ -19,9 +19,7 @@ def check_slide(specimen: Specimen, slide: SlideView) -> Check:
     numbers: dict[str, object] = {"width": slide.width, "height": slide.height}
     facts = specimen.facts
     verdict: Verdict = "ok"
-    if facts is None:
-        message += f", kept at {slide.scale:.3f} of its resolution"
-    else:
+    if facts is not None:
         pyramid = f"a pyramid of {facts.levels} levels" if facts.levels > 1 else "no pyramid"
         message += f", {facts.format}, {facts.dtype}, compression {facts.compression}, {pyramid}"
         numbers |= {
@@ -32,6 +30,8 @@ def check_slide(specimen: Specimen, slide: SlideView) -> Check:
             "tiled": facts.tiled,
             "mpp_tags": facts.mpp_tags,
         }
+    if slide.scale != 1:
+        message += f", kept at {slide.scale:.3f} of its resolution"
     if not isinstance(specimen.scale, str):
         per_patch = specimen.scale.spot_um / specimen.scale.mpp
         numbers["patch_px"] = per_patch

@@ -9,17 +9,18 @@ import numpy as np
 
 from g2m_data.count_store import read_places, store_path
 from g2m_data.dataset import PairedDataset, open_dataset
-from g2m_data.slide_facts import read_slide_facts
 from g2m_data.doctor.specimen import GeneFacts, SlideView, Specimen
+from g2m_data.doctor.surroundings import find_raw_matrix, read_surroundings
 from g2m_data.errors import InputError
 from g2m_data.image_store import open_pixels
 from g2m_data.lattice import fit_lattice
 from g2m_data.manifest import Manifest, SampleEntry, read_manifest
-from g2m_data.panel import ambiguous_genes, common_genes, read_gene_file
+from g2m_data.panel import choose_panel
 from g2m_data.progress import Track, silent
 from g2m_data.resample import Resampling, overview, resample_slide
 from g2m_data.scale import Scale, decide_scale
 from g2m_data.slide import Slide, open_slide
+from g2m_data.slide_facts import SlideFacts, read_slide_facts
 from g2m_data.spaceranger.layout import Layout, find_layout
 from g2m_data.spaceranger.matrix import read_features
 from g2m_data.spaceranger.positions import read_positions
@@ -58,14 +59,17 @@ def find_sources(path: Path, *, track: Track = silent) -> list[Source]:
     return [_raw(study, sample, panel, track) for sample in study.samples]
 
 
-def _raw(study: Manifest, sample: SampleEntry, panel: Sequence[str] | str, track: Track) -> Source:
-    return Source(settings=sample, open=lambda: _read_raw(study, sample, panel, track))
+def _raw(study: Manifest, sample: SampleEntry, panel: tuple[list[str], list[str]] | str, track: Track) -> Source:
+    def read() -> Specimen:
+        if isinstance(panel, str):
+            raise InputError(panel)
+        return _read_raw(study, sample, *panel, track)
+
+    return Source(settings=sample, open=read)
 
 
-def _choose_panel(study: Manifest) -> list[str] | str:
-    """The panel a build would choose, of the sections that can be read; or why there is none."""
-    if study.gene_file is not None:
-        return read_gene_file(study.gene_file)
+def _choose_panel(study: Manifest) -> tuple[list[str], list[str]] | str:
+    """The panel a build would choose, of the sections that can be read, and its notes; or why there is none."""
     listed = {}
     for sample in study.samples:
         try:
@@ -76,25 +80,32 @@ def _choose_panel(study: Manifest) -> list[str] | str:
     if not listed:
         return "no section's genes can be read"
     try:
-        common = common_genes({matrix: features.genes for matrix, features in listed.items()})
+        return choose_panel(study.gene_file, listed)
     except InputError as error:
         return str(error)
-    ambiguous = set(ambiguous_genes(listed))
-    return [gene for gene in common if gene not in ambiguous]
 
 
-def _read_raw(study: Manifest, sample: SampleEntry, panel: Sequence[str] | str, track: Track) -> Specimen:
+def _read_raw(
+    study: Manifest, sample: SampleEntry, panel: Sequence[str], panel_notes: Sequence[str], track: Track
+) -> Specimen:
     layout = find_layout(sample.spaceranger, sample.platform, sample.prefix)
     features = read_features(layout.matrix)
-    if isinstance(panel, str):
-        raise InputError(panel)
     section = read_section(layout, features.genes)
     in_panel = np.isin(features.genes, panel)
     weights = np.column_stack([np.ones(len(in_panel)), in_panel]).astype(np.int64)
     sums = section.counts(track=track, description=f"{sample.id}: counts")
     library_all, library = np.concatenate([block @ weights for block in sums]).T
-    positions = read_positions(layout.positions).array
-    low, high = positions.min(axis=0), positions.max(axis=0)
+    positions = read_positions(layout.positions)
+    low, high = positions.array.min(axis=0), positions.array.max(axis=0)
+    notes = [*_notes(study, layout, section), *panel_notes]
+    surroundings = None
+    if (raw_matrix := find_raw_matrix(layout)) is not None:
+        try:
+            surroundings = read_surroundings(
+                raw_matrix, positions, panel, track=track, description=f"{sample.id}: counts off the tissue"
+            )
+        except InputError as error:  # a build does without it
+            notes.append(f"{error}; only the registration check uses it, and did without it")
     lattice = fit_lattice(section.array, section.xy)
     scale: Scale | str
     try:
@@ -113,12 +124,13 @@ def _read_raw(study: Manifest, sample: SampleEntry, panel: Sequence[str] | str, 
     return Specimen(
         settings=sample,
         is_hd=layout.is_hd,
-        barcodes=section.barcodes.to_numpy(zero_copy_only=False),
+        barcodes=section.barcodes,
         array=section.array,
         xy=section.xy,
         library=library,
         frame=((int(low[0]), int(low[1])), (int(high[0]), int(high[1]))),
-        positions=len(positions),
+        surroundings=surroundings,
+        positions=len(positions.barcodes),
         scalefactors=section.scalefactors,
         lattice=lattice,
         scale=scale,
@@ -135,7 +147,7 @@ def _read_raw(study: Manifest, sample: SampleEntry, panel: Sequence[str] | str, 
         view=study.view.rescale(layout.bin_um),
         patch_px=study.patch.pixels,
         stain=study.patch.stain,
-        notes=tuple(_notes(study, layout, section)),
+        notes=tuple(notes),
     )
 
 
@@ -180,7 +192,7 @@ def _read_built(dataset: PairedDataset, settings: SampleEntry) -> Specimen:
     pixels = open_pixels(folder)
     longest, per_pixel = max(pixels.shape[:2]), max(1, round(OVERVIEW_MPP * dataset.patch_px / entry["patch_um"]))
     small = overview(pixels, -(-longest // per_pixel))
-    from_json = entry["mpp_source"] == "scalefactors_json.json"
+    sources = entry.get("sources") or _guess_sources(entry)
     return Specimen(
         settings=settings,
         is_hd=entry["platform"] == "visium-hd",
@@ -189,9 +201,9 @@ def _read_built(dataset: PairedDataset, settings: SampleEntry) -> Specimen:
         xy=places.xy,
         library=places.total_counts,
         frame=None,
+        surroundings=None,
         positions=None,
-        scalefactors={"bin_size_um": entry.get("bin_um", BIN_UM)}
-        | ({"microns_per_pixel": entry["mpp"]} if from_json else {}),
+        scalefactors=sources["scalefactors"],
         lattice=fit_lattice(places.array, places.xy),
         scale=Scale(
             platform=entry["platform"],
@@ -208,7 +220,7 @@ def _read_built(dataset: PairedDataset, settings: SampleEntry) -> Specimen:
             counts_lost=None,
             repeated=(),
         ),
-        facts=None,
+        facts=None if sources["slide"] is None else SlideFacts(**sources["slide"]),
         slide=SlideView(
             height=round(plan.height / plan.scale),
             width=round(plan.width / plan.scale),
@@ -223,3 +235,10 @@ def _read_built(dataset: PairedDataset, settings: SampleEntry) -> Specimen:
         stain=dataset.manifest["patch"]["stain"],
         notes=tuple(entry["notes"]),
     )
+
+
+def _guess_sources(entry: dict[str, Any]) -> dict[str, Any]:
+    """What a dataset that was built before they were kept still tells of its sources."""
+    from_json = entry["mpp_source"] == "scalefactors_json.json"
+    factors = {"bin_size_um": entry.get("bin_um", BIN_UM)} | ({"microns_per_pixel": entry["mpp"]} if from_json else {})
+    return {"scalefactors": factors, "slide": None}

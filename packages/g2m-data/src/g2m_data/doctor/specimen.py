@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
-from g2m_data.slide_facts import SlideFacts
+from g2m_data.doctor.surroundings import Surroundings
 from g2m_data.lattice import Lattice
 from g2m_data.manifest import SampleEntry, View
 from g2m_data.resample import Resampling
 from g2m_data.scale import Scale
+from g2m_data.slide_facts import SlideFacts
 from g2m_data.windows import BinGrid, enumerate_windows, window_totals
 
 
@@ -59,7 +61,8 @@ class Specimen:
     settings: SampleEntry
     """Its entry in the manifest."""
     is_hd: bool
-    barcodes: NDArray[np.object_]
+    barcodes: NDArray[np.object_] | pa.Array
+    """Of each place; arrow's where they are read from raw files, because eight million Python strings are too many."""
     array: NDArray[np.int32]
     """(n, 2): array row and column of the spots or bins under tissue, row-major."""
     xy: NDArray[np.float64]
@@ -68,6 +71,8 @@ class Specimen:
     """(n,): their counts of the panel's genes."""
     frame: tuple[tuple[int, int], tuple[int, int]] | None
     """Lowest and highest array row and column that there is a position for; None where that was not kept."""
+    surroundings: Surroundings | None
+    """What is known to lie off the tissue; None where it is not known."""
     positions: int | None
     """Positions on the array, under tissue or not."""
     scalefactors: dict[str, float]
