@@ -83,8 +83,8 @@ def fit_lattice(array: NDArray[np.integer], xy: NDArray[np.float64]) -> Lattice 
 
     weight = np.ones(len(index))
     for _ in range(20):
-        root = np.sqrt(weight)[:, None]
-        solution = np.linalg.lstsq(design * root, target * root, rcond=None)[0]
+        weighted = design * weight[:, None]  # centred, so that the normal equations lose nothing and take a tenth
+        solution = np.linalg.solve(weighted.T @ design, weighted.T @ target)
         distance = np.linalg.norm(design @ solution - target, axis=1)
         weight = 1 / np.maximum(distance, 1e-3)
     pitch = math.sqrt(abs(np.linalg.det(solution[:2])))
