@@ -48,7 +48,7 @@ def _build(folder: Path) -> dict[str, Any]:
         wrong = (
             (f"left behind {left}" if left else "")
             or ("is not one line of printable characters" if not message.isprintable() else "")
-            or ("does not name a file" if str(folder) not in message else "")
+            or ("does not begin with a file" if not message.startswith("/") else "")
             or ("is too long" if len(message) > 1500 else "")
         )
         return {"outcome": "failed" if wrong else "refused", "message": f"{message!r} {wrong}" if wrong else message}
