@@ -1,5 +1,6 @@
 import importlib.util
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -38,6 +39,26 @@ def test_interrupted_export_leaves_nothing_behind(dataset, tmp_path, to):
     with pytest.raises(KeyboardInterrupt):
         export_sample(dataset, "hd", tmp_path / "out" / "hd.file", to=to, track=interrupt)
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("to", FORMATS)
+def test_full_disk_is_one_line_and_leaves_nothing_behind(dataset, tmp_path, to):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))  # bytes a file may have
+    try:
+        with pytest.raises(InputError, match=r"^[^\n]*File too large; nothing was written$"):
+            export_sample(dataset, "hd", tmp_path / "out" / "x", to=to)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_patches_that_the_disk_has_no_space_for_are_refused_at_once(dataset, tmp_path, monkeypatch):
+    monkeypatch.setattr("g2m_data.export.hest.shutil.disk_usage", lambda path: SimpleNamespace(free=1e5))
+    with pytest.raises(InputError, match=r"patches take \d\.\d\d GB, of which 0.00 GB are free; nothing was written"):
+        export_sample(dataset, "hd", tmp_path / "hd.h5", to="hest")
+    assert not (tmp_path / "hd.h5").exists()
 
 
 def test_folder_that_cannot_be_written_is_one_line(dataset, tmp_path):

@@ -1,5 +1,6 @@
 """AnnData on disk, its counts appended block by block."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from g2m_data.export.section import ExportedSection
+from g2m_data.hdf5_file import create_hdf5
 from g2m_data.progress import Track
 from g2m_data.resample import overview
 
@@ -47,13 +49,14 @@ def write_h5ad(section: ExportedSection, path: Path, *, track: Track) -> None:
         obsm={"spatial": section.xy},
         uns={"g2m": about, "spatial": {section.sample: _thumbnails(section)}},
     )
-    with h5py.File(path, "w") as file:
+    with create_hdf5(path) as (file, check):
         ad.io.write_elem(file, "/", skeleton)
-        _write_counts(section, file, track)
+        for _ in track(_write_counts(section, file), description=f"{section.sample}: counts", total=section.n_blocks):
+            check()
 
 
-def _write_counts(section: ExportedSection, file: h5py.File, track: Track) -> None:
-    """Append X, as AnnData stores CSR."""
+def _write_counts(section: ExportedSection, file: h5py.File) -> Iterator[None]:
+    """Append X, as AnnData stores CSR, a block at a time."""
     for empty in {"X", "raw"} & set(file):  # of "raw" the name alone makes anndata's backed mode look for more
         del file[empty]
     # a slide may have more than 2**31 non-zeros; indices and row ends are of one kind, or scikit-learn refuses them
@@ -67,13 +70,13 @@ def _write_counts(section: ExportedSection, file: h5py.File, track: Track) -> No
     data = group.create_dataset("data", dtype=np.float32, **options)
     indices = group.create_dataset("indices", dtype=index_type, **options)
     ends: list[NDArray[np.int64]] = [np.zeros(1, np.int64)]
-    for block in track(section.blocks(), description=f"{section.sample}: counts", total=section.n_blocks):
-        counts = section.counts(block)
+    for counts in section.counts():
         before, after = len(data), len(data) + counts.nnz
         for stored, values in ((data, counts.data), (indices, counts.indices)):
             stored.resize((after,))
             stored[before:after] = values
         ends.append(counts.indptr[1:].astype(np.int64) + before)
+        yield
     group.create_dataset("indptr", data=np.concatenate(ends).astype(index_type))
 
 

@@ -1,11 +1,14 @@
 """Patches in the layout of HEST's `patches/<id>.h5`."""
 
+import shutil
 from pathlib import Path
 
 import h5py
 import numpy as np
 
+from g2m_data.errors import InputError
 from g2m_data.export.section import ExportedSection
+from g2m_data.hdf5_file import create_hdf5
 from g2m_data.progress import Track
 
 MEANING = {
@@ -29,10 +32,21 @@ def write_hest(section: ExportedSection, path: Path, *, track: Track) -> None:
         A file that does not exist.
     track
         Shows progress over blocks of patches.
+
+    Raises
+    ------
+    InputError
+        If the disk has no space for them: they are not compressed, as HEST's are not.
     """
     n, px = len(section), section.dataset.patch_px
+    needed, free = n * px * px * 3, shutil.disk_usage(path.parent).free
+    if needed > free:
+        raise InputError(
+            f"{path.parent}: the {n:,} patches take {needed / 1e9:.2f} GB, of which {free / 1e9:.2f} GB are free; "
+            "nothing was written"
+        )
     corners = section.dataset.corners[section.rows][:, ::-1] / section.scale  # edges of full-resolution pixels
-    with h5py.File(path, "w") as file:
+    with create_hdf5(path) as (file, check):
         # a patch a chunk, not compressed: readers fetch single patches in any order
         img = file.create_dataset("img", shape=(n, px, px, 3), dtype=np.uint8, chunks=(1, px, px, 3))
         coords = file.create_dataset("coords", data=np.rint(corners).astype(np.int64))
@@ -52,3 +66,4 @@ def write_hest(section: ExportedSection, path: Path, *, track: Track) -> None:
         for block in track(section.blocks(), description=f"{section.sample}: patches", total=section.n_blocks):
             img[done : done + len(block)] = section.dataset.patches(block)
             done += len(block)
+            check()

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from g2m_data.dataset import PairedDataset
 from g2m_data.units import BIN_UM
+from g2m_data.window_sums import compress
 
 BLOCK = 256
 """Pairs held at once."""
@@ -79,6 +80,7 @@ class ExportedSection:
         """How many blocks there are."""
         return -(-len(self) // BLOCK)
 
-    def counts(self, block: NDArray[np.int64]) -> sparse.csr_array:
-        """Counts of a block as scanpy's readers give them: float32, which holds them exactly."""
-        return self.dataset.counts(block).astype(np.float32)
+    def counts(self) -> Iterator[sparse.csr_array]:
+        """The counts of each block as scanpy's readers give them: float32, which holds them exactly."""
+        for _, dense in self.dataset.stream_counts(self.sample, block=BLOCK):
+            yield compress(dense).astype(np.float32)

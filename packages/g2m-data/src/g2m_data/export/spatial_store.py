@@ -59,7 +59,8 @@ def write_spatialdata(section: ExportedSection, path: Path, *, track: Track) -> 
 
 def _slide(section: ExportedSection) -> Any:
     stored = zarr.open_array(section.dataset.path / "samples" / section.sample / IMAGE / "0", mode="r")
-    levels, longest = 0, max(stored.shape[1:])
+    # at least one: of a single scale the library makes more itself, and fails
+    levels, longest = 1, max(stored.shape[1:]) // 2
     while longest > SMALLEST and min(stored.shape[1:]) >> levels > 1:
         levels, longest = levels + 1, longest // 2
     to_global = Sequence([Scale([1 / section.scale] * 2, axes=("x", "y")), Translation([-0.5, -0.5], axes=("x", "y"))])
@@ -67,7 +68,7 @@ def _slide(section: ExportedSection) -> Any:
         da.from_zarr(stored),
         dims=("c", "y", "x"),
         c_coords=["r", "g", "b"],
-        scale_factors=[2] * levels or None,
+        scale_factors=[2] * levels,
         chunks=(3, CHUNK, CHUNK),
         transformations={"global": to_global},
     )
@@ -102,4 +103,4 @@ def _table(section: ExportedSection, shapes: str, counts: Any) -> ad.AnnData:
 
 def _counts(section: ExportedSection, seen: Any, rows: NDArray[np.int64]) -> sparse.csr_matrix:
     next(seen, None)
-    return sparse.csr_matrix(section.counts(rows))
+    return sparse.csr_matrix(section.dataset.counts(rows).astype(np.float32))
