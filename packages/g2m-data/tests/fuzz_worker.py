@@ -17,6 +17,8 @@ import fuzz_damage
 import numpy as np
 
 from g2m_data import InputError, build_dataset, open_dataset
+from g2m_data.doctor.examine import examine
+from g2m_data.doctor.overlay import can_be_drawn, draw_overlay
 
 MEMORY = 4 << 30
 """Bytes of addresses that a study of a few hundred kilobytes may take."""
@@ -36,7 +38,10 @@ def run_case(case: dict[str, Any], scratch: Path) -> dict[str, Any]:
             if not ways:
                 raise
     began = time.monotonic()
-    return {"ways": ways} | _build(folder) | {"seconds": time.monotonic() - began}
+    ending = _build(folder)
+    if ending["outcome"] != "failed":
+        ending |= _examine(folder)
+    return {"ways": ways} | ending | {"seconds": time.monotonic() - began}
 
 
 def _build(folder: Path) -> dict[str, Any]:
@@ -60,6 +65,20 @@ def _build(folder: Path) -> dict[str, Any]:
         return {"outcome": "failed", "message": f"built, but:\n{traceback.format_exc()}"}
     left = [path.name for path in out.parent.iterdir()]
     return {"outcome": "built" if left == ["dataset"] else "failed", "message": f"{left} beside it"}
+
+
+def _examine(folder: Path) -> dict[str, Any]:
+    """The doctor reports what is wrong, or refuses the manifest, and never falls over it."""
+    try:
+        for examination in examine(folder / "study.toml"):
+            json.dumps(examination.report.to_json())
+            if can_be_drawn(examination):
+                draw_overlay(examination)
+    except InputError:
+        pass
+    except BaseException:
+        return {"outcome": "failed", "message": f"g2m doctor:\n{traceback.format_exc()}"}
+    return {}
 
 
 def _use(out: Path) -> None:

@@ -75,6 +75,12 @@ def test_a_shift_beyond_what_is_tried_is_said_to_be_at_least_that(admit):
     assert "at least" in check.message
 
 
+def test_spots_that_are_nowhere_on_the_slide_tell_nothing(admit):
+    patient = admit()
+    patient.move(lambda xy: xy + 1e5)
+    assert "cannot be told" in patient.examine().report.check("registration").message
+
+
 def test_an_empty_slide_tells_nothing(admit):
     patient = admit(stain="none")
     patient.repaint(np.full((1459, 1680, 3), 240, np.uint8))

@@ -120,8 +120,10 @@ def register(specimen: Specimen, scale: Scale, slide: SlideView, seed: int = 0) 
     per_pixel = np.array(darkness.shape[::-1]) / np.array(slide.overview.shape[1::-1]) * slide.overview_scale
     mean, known = _raster((xy + 0.5) * per_pixel, value, darkness.shape)
     sums = _correlate_blocks(mean, known, darkness, reach)
+    if not len(sums):  # no position lies on the slide
+        return None
     agreement = _agreement(sums.sum(axis=0))
-    if not len(sums) or not np.isfinite(agreement).all():
+    if not np.isfinite(agreement).all():
         return None
     shift, at_edge = _peak(agreement)
     unsure = np.inf
