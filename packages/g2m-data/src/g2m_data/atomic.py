@@ -48,14 +48,20 @@ def _working_name(out: Path, process: str) -> str:
 
 
 def _sweep(out: Path) -> None:
-    """Remove what was left behind by those that were building `out` and were killed on this machine."""
+    """Remove what was left behind by those that were building `out` and were killed on this machine.
+
+    What one of them had moved aside and not yet replaced is put back.
+    """
     if not Path("/proc/self").exists():  # no way to tell who is running
         return
     for path in out.parent.iterdir():
         process = path.name.rpartition("-")[2]
         is_ours = path.name.startswith(_working_name(out, ""))
         if is_ours and (process == str(os.getpid()) or not Path(f"/proc/{process}").exists()):
-            _remove(path)
+            if path.name.startswith(_working_name(out, "old-")) and not out.exists():
+                path.rename(out)
+            else:
+                _remove(path)
 
 
 def _remove(path: Path) -> None:

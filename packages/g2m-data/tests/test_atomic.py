@@ -1,0 +1,38 @@
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from g2m_data.atomic import temporary_sibling
+
+
+@pytest.fixture
+def dead_process():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_a_killed_process_had_moved_aside_is_put_back(tmp_path, dead_process):
+    out = tmp_path / "dataset"
+    aside = tmp_path / f".dataset.building-{platform.node()}-old-{dead_process}"
+    half = tmp_path / f".dataset.building-{platform.node()}-{dead_process}"
+    for folder in (aside, half):
+        folder.mkdir()
+    (aside / "mine").touch()
+    with pytest.raises(RuntimeError), temporary_sibling(out, "nothing was built") as working:
+        working.mkdir()
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["dataset"]
+    assert (out / "mine").exists()
+
+
+def test_what_was_moved_aside_and_replaced_is_removed(tmp_path, dead_process):
+    out = tmp_path / "file.h5"
+    out.write_text("new")
+    (tmp_path / f".file.h5.building-{platform.node()}-old-{dead_process}").write_text("old")
+    with temporary_sibling(out, "nothing was written") as working:
+        working.write_text("newer")
+    assert [path.name for path in tmp_path.iterdir()] == ["file.h5"]
+    assert out.read_text() == "newer"
