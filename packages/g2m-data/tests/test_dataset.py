@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -110,6 +112,20 @@ def test_another_view_changes_neither_the_target_nor_the_spots(two):
     assert (other.obs["sample"] == "spots").sum() == (default.obs["sample"] == "spots").sum()
 
 
+def test_windows_with_holes_are_pairs_if_the_view_says_so_and_count_what_they_have(two):
+    view = View(window_bins=9, stride_bins=4)
+    whole = open_dataset(two, samples=["hd"], view=view)
+    loose = open_dataset(two, samples=["hd"], view=replace(view, min_coverage=0.6, all_bins=False))
+    assert set(whole.obs.index) < set(loose.obs.index)
+    np.testing.assert_array_equal(loose.counts(slice(None)).sum(axis=1), loose.obs["total_counts"])
+    bins = loose.counts(slice(None))[:, [loose.genes.index("ONE")]].toarray().ravel()  # each bin has one of it
+    assert 0.6 * 81 <= bins.min() < 81 == bins.max()
+    linear = np.expm1(loose.expression(slice(None))).sum(axis=1)
+    np.testing.assert_allclose(linear, loose.manifest["samples"]["hd"]["library_size_target"], rtol=1e-4)
+    with pytest.raises(InputError, match="no window of 401 x 401 bins lies under tissue with its centre and 90 %"):
+        open_dataset(two, samples=["hd"], view=View(window_bins=401, min_coverage=0.9))
+
+
 def test_indices_may_mix_sections_repeat_and_count_from_the_end(two):
     dataset = open_dataset(two)
     every, patches = dataset.expression(slice(None)), dataset.patches(slice(None))
@@ -182,3 +198,10 @@ def test_counts_are_whole_numbers_that_expression_comes_from(two):
     index = [len(dataset) - 1, 0, 3, 0, -2]
     np.testing.assert_array_equal(dataset.counts(index).toarray(), every.toarray()[index])
     assert dataset.counts([]).shape == (0, len(dataset.genes))
+    for sample in dataset.samples:
+        rows = np.flatnonzero(dataset.obs["sample"] == sample)
+        parts = [(part, sums.copy()) for part, sums in dataset.stream_counts(sample, block=7)]
+        assert (parts[0][0].start, parts[-1][0].stop) == (rows[0], rows[-1] + 1)
+        np.testing.assert_array_equal(np.concatenate([sums for _, sums in parts]), every.toarray()[rows])
+    with pytest.raises(InputError, match="no sample 'x' is open"):
+        next(dataset.stream_counts("x"))

@@ -2,6 +2,7 @@ import pytest
 
 from g2m_data.errors import InputError
 from g2m_data.manifest import View, read_manifest
+from g2m_data.provenance import resolve_settings
 
 
 @pytest.fixture
@@ -28,6 +29,8 @@ def test_every_key_is_read_and_paths_are_relative_to_the_manifest(write, tmp_pat
     path = write(
         STUDY
         + 'genes = "genes.txt"\ntruth = "truth"\ngene_sets = "sets.gmt"\n[view]\nwindow_bins = 9\nstride_bins = 3\n'
+        "min_coverage = 0.8\n"
+        "all_bins = false\n"
         '[patch]\npixels = 64\nstain = "none"\n'
         + SAMPLE
         + 'platform = "st"\nmpp = 1\npitch_um = 200.0\nspot_um = 90.5\n'
@@ -36,7 +39,7 @@ def test_every_key_is_read_and_paths_are_relative_to_the_manifest(write, tmp_pat
     sample = manifest.samples[0]
     assert (manifest.gene_file, manifest.truth_folder) == (tmp_path / "genes.txt", tmp_path / "truth")
     assert manifest.gene_sets_file == tmp_path / "sets.gmt"
-    assert (manifest.view.window_bins, manifest.view.stride_bins) == (9, 3)
+    assert manifest.view == View(window_bins=9, stride_bins=3, min_coverage=0.8, all_bins=False)
     assert (manifest.patch.pixels, manifest.patch.stain) == (64, "none")
     assert (sample.spaceranger, sample.image) == (tmp_path / "outs", tmp_path / "slide.tif")
     assert (sample.platform, sample.mpp, sample.pitch_um, sample.spot_um) == ("st", 1.0, 200.0, 90.5)
@@ -74,6 +77,10 @@ def test_defaults_are_the_papers(write):
         (STUDY + 'gene_sets = "s.gmt"\n' + SAMPLE, "s.gmt: no such file of gene sets"),
         (STUDY + "[view]\nwindow_bins = 4\n" + SAMPLE, "must be odd"),
         (STUDY + "[view]\nstride_bins = 0\n" + SAMPLE, "at least 1"),
+        (STUDY + "[view]\nmin_coverage = 1.1\n" + SAMPLE, r"\[view\]: min_coverage must lie between 0 and 1"),
+        (STUDY + "[view]\nmin_coverage = nan\n" + SAMPLE, "min_coverage must lie between 0 and 1"),
+        (STUDY + "[view]\nmin_coverage = true\n" + SAMPLE, "min_coverage: expected a number, found True"),
+        (STUDY + "[view]\nall_bins = 1\n" + SAMPLE, "all_bins: expected true or false, found 1"),
         (STUDY + "[patch]\npixels = 2\n" + SAMPLE, "between 8 and 4096"),
         (STUDY + '[patch]\nstain = "reinhard"\n' + SAMPLE, "expected one of macenko, none"),
         ("study = 3\n" + SAMPLE, "expected a table"),
@@ -83,6 +90,14 @@ def test_each_mistake_is_one_clear_line(write, text, complaint):
     with pytest.raises(InputError, match=complaint) as caught:
         read_manifest(write(text))
     assert "\n" not in str(caught.value)
+
+
+def test_later_settings_leave_the_files_and_ids_of_the_papers_view(write):
+    assert View().settings == {"window_bins": 27, "stride_bins": 5}
+    assert resolve_settings(read_manifest(write(STUDY + SAMPLE)))["view"] == View().settings
+    other = View(window_bins=9, min_coverage=0.5, all_bins=False)
+    assert View(**other.settings) == other
+    assert other.rescale(8) == View(window_bins=3, stride_bins=1, min_coverage=0.5, all_bins=False)
 
 
 def test_missing_manifest_is_named(tmp_path):

@@ -16,23 +16,31 @@ def tissues(draw):
     first = (draw(st.integers(0, 40)), draw(st.integers(0, 40)))
     array = np.argwhere(mask) + first
     counts = rng.poisson(0.4, (len(array), 7))
-    view = View(window_bins=draw(st.sampled_from([1, 3, 5, 7])), stride_bins=draw(st.integers(1, 6)))
+    view = View(
+        window_bins=draw(st.sampled_from([1, 3, 5, 7])),
+        stride_bins=draw(st.integers(1, 6)),
+        min_coverage=draw(st.sampled_from([0, 0.5, 20 / 25, 1.0])),
+        all_bins=draw(st.booleans()),
+    )
     return array, counts, view
 
 
 def naive_windows(array, counts, view):
     """{(centre row, centre column): summed counts}, by looking every bin up."""
     bins = {tuple(place): row for place, row in zip(array.tolist(), counts, strict=True)}
-    low, high = array.min(axis=0), array.max(axis=0)
+    (low_row, low_col), (high_row, high_col) = array.min(axis=0), array.max(axis=0)
+    before = -view.window_bins // view.stride_bins * view.stride_bins
     sums = {}
-    for top in range(0, high[0] + 1, view.stride_bins):
-        for left in range(0, high[1] + 1, view.stride_bins):
-            if top < low[0] or left < low[1]:
-                continue
+    for top in range(before, high_row + 1, view.stride_bins):
+        for left in range(before, high_col + 1, view.stride_bins):
             members = [(top + i, left + j) for i in range(view.window_bins) for j in range(view.window_bins)]
-            if all(member in bins for member in members):
-                centre = (top + view.window_bins // 2, left + view.window_bins // 2)
-                sums[centre] = np.sum([bins[member] for member in members], axis=0)
+            exist = [low_row <= row <= high_row and low_col <= col <= high_col for row, col in members]
+            under = [member for member in members if member in bins]
+            centre = (top + view.window_bins // 2, left + view.window_bins // 2)
+            if view.all_bins and not all(exist):
+                continue
+            if centre in bins and len(under) / len(members) >= view.min_coverage:
+                sums[centre] = np.sum([bins[member] for member in under], axis=0)
     return sums
 
 
@@ -57,3 +65,20 @@ def test_which_windows_there_are_does_not_depend_on_where_tissue_begins():
     kept = {tuple(place) for place in cut[enumerate_windows(BinGrid.from_array(cut), view)].tolist()}
     assert kept < whole
     assert kept == {place for place in whole if place[0] - 4 >= 103 and place[1] - 4 >= 207}
+
+
+def test_a_window_over_the_edge_or_with_holes_takes_leave_of_its_own():
+    array = np.argwhere(np.ones((9, 9), dtype=bool)) + 10
+    array = array[(array != (12, 12)).any(axis=1)]
+    grid = BinGrid.from_array(array)
+
+    def centres(**settings):
+        view = View(window_bins=5, stride_bins=5, **settings)
+        return [tuple(place) for place in array[enumerate_windows(grid, view)].tolist()]
+
+    # of the windows that begin at 10 and 15, the first has the hole in its centre, the last three hang over by one bin
+    assert centres() == []
+    assert centres(min_coverage=0.5) == []
+    assert centres(all_bins=False) == []
+    assert centres(min_coverage=0.8, all_bins=False) == [(12, 17), (17, 12)]
+    assert centres(min_coverage=0.64, all_bins=False) == [(12, 17), (17, 12), (17, 17)]

@@ -94,9 +94,7 @@ class PairedDataset:
             for sample in samples
         }
         if not any(len(pairs) for pairs in self._pairs.values()):
-            raise InputError(
-                f"{path}: no window of {view.window_bins} x {view.window_bins} bins lies wholly under tissue"
-            )
+            raise InputError(f"{path}: no window of {view.window_bins} x {view.window_bins} bins {view.wanted}")
         self.obs = pd.concat([pairs.obs for pairs in self._pairs.values()])
         """Indexed by `<sample>:<barcode>`: sample, split, platform, array_row, array_col, x, y (full-resolution
         pixels) and total_counts."""

@@ -5,7 +5,7 @@ import math
 import re
 import tomllib
 from collections.abc import Collection, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -44,6 +44,13 @@ class View:
     """Bins along a window's side; odd, so that a centre bin exists (paper, Data: 27 bins of 2 µm)."""
     stride_bins: int = 5
     """Bins from one window to the next (paper, Data)."""
+    min_coverage: float = 1.0
+    """Share of a window's bins that must lie under tissue, 0 to 1; the centre bin, which names the pair, always must.
+    The paper's windows are whole. In others a bin that is not under tissue counts nothing."""
+    all_bins: bool = True
+    """Whether every bin of a window must exist. A dataset keeps the bins under tissue only, so that the rectangle which
+    these span is what it knows of the array: beyond it no bin exists, within it a bin that is not under tissue does.
+    If false, windows may hang over its edge, as far as `min_coverage` lets them."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.window_bins <= MOST_BINS or self.window_bins % 2 == 0:
@@ -53,6 +60,8 @@ class View:
             )
         if not 1 <= self.stride_bins <= MOST_BINS:
             raise InputError(f"stride_bins must be at least 1 and at most {MOST_BINS}, found {self.stride_bins}")
+        if not 0 <= self.min_coverage <= 1:
+            raise InputError(f"min_coverage must lie between 0 and 1, found {self.min_coverage}")
 
     def rescale(self, bin_um: float) -> "View":
         """The most similar windows of other bins: an odd number of them, about as wide; and about the same stride.
@@ -62,7 +71,20 @@ class View:
         if bin_um == BIN_UM:
             return self
         window, stride = (bins * BIN_UM / bin_um for bins in (self.window_bins, self.stride_bins))
-        return View(window_bins=2 * int(window / 2) + 1, stride_bins=max(1, round(stride)))
+        return replace(self, window_bins=2 * int(window / 2) + 1, stride_bins=max(1, round(stride)))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What tells it from the paper's view, and its window and stride in any case: other files need not change."""
+        chosen = {"window_bins": self.window_bins, "stride_bins": self.stride_bins}
+        return chosen | {name: value for name, value in asdict(self).items() if value != getattr(View, name)}
+
+    @property
+    def wanted(self) -> str:
+        """What a window must be, in words that follow "no window of bins"."""
+        if self.min_coverage == 1:
+            return "lies wholly under tissue"
+        return f"lies under tissue with its centre and {100 * self.min_coverage:g} % of its bins"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,8 +209,8 @@ def _value(hint: Any, value: Any, where: str, folder: Path) -> Any:
         return folder / value
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value) if abs(value) < 1e300 else math.inf
-    if not isinstance(value, hint) or isinstance(value, bool):
-        names = {str: "text", Path: "a path", int: "a whole number", float: "a number"}
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        names = {str: "text", Path: "a path", int: "a whole number", float: "a number", bool: "true or false"}
         raise InputError(f"{where}: expected {names[hint]}, found {value!r}")
     return value
 

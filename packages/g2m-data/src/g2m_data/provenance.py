@@ -41,6 +41,7 @@ def resolve_settings(manifest: Manifest) -> dict[str, Any]:
     content = asdict(manifest)
     del content["path"]
     del content["study"]["gene_sets"]  # no pair depends on them
+    content["view"] = manifest.view.settings
     for sample in content["samples"]:
         sample["spaceranger"], sample["image"] = sample["spaceranger"].name, sample["image"].name
         if sample["prefix"] is None:  # a later setting: the ids of earlier studies stay

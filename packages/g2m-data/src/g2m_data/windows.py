@@ -45,28 +45,36 @@ class BinGrid:
 
 
 def enumerate_windows(grid: BinGrid, view: View) -> NDArray[np.int64]:
-    """Storage indices of the centre bins of all windows that lie wholly under tissue (paper, Data), row-major.
+    """Storage indices of the centre bins of all windows that lie under tissue: wholly (paper, Data) or as a view says.
 
-    Windows start at multiples of the stride in array coordinates, so that which windows there are does not depend on
-    where the tissue happens to begin.
+    In row-major order. Windows start at multiples of the stride in array coordinates, so that which windows there are
+    does not depend on where the tissue happens to begin.
+
+    Parameters
+    ----------
+    grid
+        Of the bins under tissue.
+    view
+        In these bins.
     """
-    size, stride = view.window_bins, view.stride_bins
+    size, stride, half = view.window_bins, view.stride_bins, view.window_bins // 2
     rows, cols = grid.in_tissue.shape
-    if rows < size or cols < size:
+    hang = 0 if view.all_bins else half
+    top = np.arange(-hang + (hang - grid.first_row) % stride, rows - size + hang + 1, stride)
+    left = np.arange(-hang + (hang - grid.first_col) % stride, cols - size + hang + 1, stride)
+    if not len(top) or not len(left):
         return np.zeros(0, dtype=np.int64)
-    missing = _integral(~grid.in_tissue)
-    top = np.arange(-grid.first_row % stride, rows - size + 1, stride)
-    left = np.arange(-grid.first_col % stride, cols - size + 1, stride)
-    complete = _box(missing, top, left, size) == 0
-    row, col = np.nonzero(complete)
-    centres: NDArray[np.int64] = grid.rank[(top[row] + size // 2) * cols + left[col] + size // 2]
+    covered = _box(_integral(grid.in_tissue), top[:, None], left[None, :], size)
+    enough = covered >= view.min_coverage * size**2 - 1e-6
+    row, col = np.nonzero(enough & grid.in_tissue[top + half][:, left + half])
+    centres: NDArray[np.int64] = grid.rank[(top[row] + half) * cols + left[col] + half]
     return centres
 
 
 def window_totals(
     grid: BinGrid, per_bin: NDArray[np.integer], centres: NDArray[np.int64], window_bins: int
 ) -> NDArray[np.int64]:
-    """Sum a number per bin over whole windows, by one cumulative sum over the grid.
+    """Sum a number per bin over windows, by one cumulative sum over the grid.
 
     Parameters
     ----------
@@ -77,11 +85,8 @@ def window_totals(
     """
     image = np.zeros(grid.in_tissue.shape, dtype=np.int64)
     image[grid.in_tissue] = per_bin
-    total = _integral(image)
     row, col = locate_bins(grid, centres)
-    top, left = row - window_bins // 2, col - window_bins // 2
-    bottom, right = top + window_bins, left + window_bins
-    return total[bottom, right] - total[top, right] - total[bottom, left] + total[top, left]
+    return _box(_integral(image), row - window_bins // 2, col - window_bins // 2, window_bins)
 
 
 def locate_bins(grid: BinGrid, bins: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -100,6 +105,8 @@ def _integral(image: NDArray[np.generic]) -> NDArray[np.int64]:
 
 
 def _box(integral: NDArray[np.int64], top: NDArray[np.int64], left: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    """Sums over squares at every combination of `top` and `left`."""
-    upper, lower = integral[top], integral[top + size]
-    return lower[:, left + size] - lower[:, left] - upper[:, left + size] + upper[:, left]
+    """Sums over squares, of those that hang over the edge over what lies on the image."""
+    rows, cols = integral.shape[0] - 1, integral.shape[1] - 1
+    upper, lower = np.clip(top, 0, rows), np.clip(top + size, 0, rows)
+    first, last = np.clip(left, 0, cols), np.clip(left + size, 0, cols)
+    return integral[lower, last] - integral[upper, last] - integral[lower, first] + integral[upper, first]

@@ -93,7 +93,7 @@ def check_extent(specimen: Specimen, scale: Scale, slide: SlideView) -> Check:
             "give the full-resolution image that Space Ranger was run with",
         )
     elif not n_pairs:
-        verdict, message = "error", "no window of bins lies wholly under tissue; make the view's window smaller"
+        verdict, message = "error", f"no window of bins {specimen.view.wanted}; make the view's window smaller"
     elif cut == n_pairs:
         verdict, message = "error", "every patch lies partly outside the slide; is 'mpp' right?"
     else:
