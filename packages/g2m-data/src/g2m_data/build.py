@@ -87,7 +87,7 @@ def build_dataset(manifest: Path, out: Path, *, overwrite: bool = False, track: 
             "study": study.study.name,
             "genes": len(genes),
             "gene_hash": hash_genes(genes),
-            "view": asdict(study.view),
+            "view": study.view.settings,
             "patch": asdict(study.patch),
             "samples": samples,
             "provenance": {"settings": settings, "inputs": inputs, "versions": software()},
@@ -117,7 +117,7 @@ def _build_sample(
     inside = plan.inside(plan.corners(section.xy[centres], pixels_per_patch), pixels_per_patch)
     if not inside.any():
         reason = (
-            "no window of bins lies wholly under tissue"
+            f"no window of bins {study.view.wanted}"
             if not len(centres)
             else "every patch lies partly outside the slide"
         )
