@@ -36,6 +36,13 @@ def test_every_section_of_the_phantom_is_drawn(healthy):
         assert _near(picture, PATCH).sum() > 1000
 
 
+def test_a_section_without_a_whole_window_is_drawn_all_the_same(maker, make_hd):
+    maker.add(make_hd(rows=20, cols=20), platform="visium-hd")
+    examination = next(iter(examine(maker.manifest())))
+    assert examination.report.check("extent").verdict == "error"
+    assert np.array(draw_overlay(examination)).min() < 200
+
+
 def test_a_section_without_a_scale_is_not_drawn(maker, make_spots):
     maker.add(make_spots(platform="st"), platform="visium")
     examination = next(iter(examine(maker.manifest())))

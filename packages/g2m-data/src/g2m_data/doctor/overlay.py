@@ -130,6 +130,8 @@ def _library(specimen: Specimen, scale: Scale, slide: SlideView) -> NDArray[np.u
     grey = cv2.cvtColor(canvas.image, cv2.COLOR_RGB2GRAY)
     canvas.image[:] = (255 - (255 - grey[..., None].astype(np.float32)) * 0.35).astype(np.uint8)
     counts = specimen.pair_counts
+    if not len(counts):
+        return canvas.image
     low, high = _colour_range(counts)
     level = np.clip((counts - low) / max(1.0, high - low), 0, 1)
     colours = cv2.applyColorMap((level * 255).astype(np.uint8)[:, None], cv2.COLORMAP_VIRIDIS)[:, 0, ::-1]
