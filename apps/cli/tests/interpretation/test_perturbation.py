@@ -102,13 +102,13 @@ def test_spots_are_those_of_which_all_holds(with_truth, with_space):
     from g2m_data import open_dataset
 
     spots = open_dataset("", split="test")
-    ask = SimpleNamespace(where={"region": "CX", "joint": "CX", "sample": "B"}, limit=4)
-    rows = chosen_spots(with_truth, spots, ask, seed=0)
+    where = {"region": "CX", "joint": "CX", "sample": "B"}
+    rows = chosen_spots(with_truth, spots, where, limit=4, seed=0)
     assert len(rows) == 4
     assert (spots.region[rows] == "CX").all()
     assert set(spots.obs["sample"].iloc[rows]) == {"B"}
-    np.testing.assert_array_equal(rows, chosen_spots(with_truth, spots, ask, seed=0))
-    assert not np.array_equal(rows, chosen_spots(with_truth, spots, ask, seed=1))
+    np.testing.assert_array_equal(rows, chosen_spots(with_truth, spots, where, limit=4, seed=0))
+    assert not np.array_equal(rows, chosen_spots(with_truth, spots, where, limit=4, seed=1))
 
 
 @pytest.mark.parametrize(

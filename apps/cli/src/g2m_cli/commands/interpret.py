@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,16 @@ import typer
 from g2m_cli.commands import options
 from g2m_cli.console import say, show
 from g2m_cli.errors import InputError
+
+Spots = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="region=CX (of a phantom's truth), joint=CX (cluster of `g2m eval space`) or sample=ID; repeatable, "
+        "all must hold. All test spots by default.",
+        metavar="WHERE",
+    ),
+]
+SpotsLimit = Annotated[int, typer.Option(help="At most this many spots, drawn at random.", min=1)]
 
 app = typer.Typer(help="Which genes tell clusters apart, and what they would change.", no_args_is_help=True)
 
@@ -116,19 +127,12 @@ def perturb(
     renormalise: Annotated[
         bool, typer.Option("--renormalise", help="Bring profiles back to their library size, as measuring would.")
     ] = False,
-    spots: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="region=CX (of a phantom's truth), joint=CX (cluster of `g2m eval space`) or sample=ID; repeatable, "
-            "all must hold. All test spots by default.",
-            metavar="WHERE",
-        ),
-    ] = None,
+    spots: Spots = None,
     seeds: Annotated[int | None, typer.Option(help="Noises a spot.", min=1)] = None,
     random_sets: Annotated[
         int | None, typer.Option(help="Random sets expressed alike, to hold the change against.", min=0)
     ] = None,
-    limit: Annotated[int, typer.Option(help="At most this many spots, drawn at random.", min=1)] = 40,
+    limit: SpotsLimit = 40,
     out: Annotated[
         Path | None,
         typer.Option(help="Folder to write; STUDY/interpret/perturbations/NAME by default, replaced if it is there."),
@@ -174,3 +178,142 @@ def perturb(
     say(f"perturbation: {page}")
     columns = ["edit", "statistic", "before", "change", "low", "high", *({"beyond_random"} & {*changes.columns})]
     show(changes[columns].to_string(index=False, float_format="{:.4g}".format))
+
+
+@app.command()
+def screen(
+    study: options.Study,
+    statistic: Annotated[
+        str,
+        typer.Option(
+            help="Image statistic: nuclei_per_mm2, nuclear_share, lumen_share, lipid_share, eosin_density, "
+            "tubule_diameter_um or collagen_share."
+        ),
+    ] = "nuclei_per_mm2",
+    model: Annotated[str, typer.Option(help="Generator: a run of the study that is a StyleGAN-G.")] = "gan",
+    genes_from: Annotated[
+        str, typer.Option(help="Genes to rank: all of the panel, or a text file with a symbol on each line.")
+    ] = "all",
+    gene_sets: Annotated[Path | None, typer.Option(help="Rank the sets of a local GMT file in place of genes.")] = None,
+    case: Annotated[str | None, typer.Option(help="How the sets' symbols are matched: exact or upper.")] = None,
+    knockout: Annotated[bool, typer.Option("--knockout", help="Set counts to 0; the default.")] = False,
+    fold: Annotated[float | None, typer.Option(help="Multiply counts instead: 2.")] = None,
+    renormalise: Annotated[
+        bool, typer.Option("--renormalise", help="Bring profiles back to their library size, as measuring would.")
+    ] = False,
+    spots: Spots = None,
+    top: Annotated[
+        int | None,
+        typer.Option(help="So many of the first are redrawn; by default the preset's, 200 genes, or 20 sets.", min=1),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="Noises a spot.", min=1)] = None,
+    random_sets: Annotated[
+        int | None,
+        typer.Option(help="Random genes, or sets for each set, expressed alike, to hold changes against.", min=0),
+    ] = None,
+    limit: SpotsLimit = 40,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that redraw; by default one a core up to 4, or 1 with a GPU.", min=1)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write; STUDY/interpret/screens/NAME by default, replaced if it is there."),
+    ] = None,
+    preset: options.Preset = "base",
+    set_: options.Set = None,
+    config: options.Config = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Rank all genes by what their change would do to an image statistic, and redraw the first: screen.csv, a page.
+
+    The same command again goes on where one was stopped, and a larger --top adds to what there is.
+    """
+    if knockout and fold is not None:
+        raise InputError("give one of --knockout and --fold")
+    if fold is not None and not (0 < fold < math.inf and fold != 1):
+        raise InputError(f"--fold {fold:g}: expected a positive number other than 1; --knockout sets counts to 0")
+    if gene_sets is not None and genes_from != "all":
+        raise InputError("give one of --genes-from and --gene-sets")
+    from g2m_cli.settings import resolve
+    from g2m_interpret import PRESETS
+
+    given = {"perturbation.seeds": seeds, "perturbation.random_sets": random_sets, "enrichment.case": case}
+    overrides = [*(set_ or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
+    overrides += ["perturbation.renormalise=true"] if renormalise else []
+    settings = resolve(PRESETS, preset, config=config, overrides=overrides, seed=seed)
+    from g2m_cli.interpretation import screen_request as ask
+    from g2m_cli.interpretation.perturbation_request import parse_where
+    from g2m_cli.interpretation.screen import write_screen
+    from g2m_cli.interpretation.screen_metrics import strongest
+    from g2m_cli.interpretation.screen_workers import sensible_workers
+    from g2m_cli.study import Study
+
+    own = settings.model
+    named, sets, source = ask.read_source(
+        Study(study), genes_from, gene_sets, case=own.enrichment.case, largest=own.enrichment.max_size
+    )
+    request = ask.ScreenRequest(
+        model=model,
+        statistic=statistic,
+        where=parse_where(spots or ()),
+        fold=fold or 0.0,
+        top=top or (own.perturbation.verified if sets is None else ask.SETS),
+        limit=limit,
+        genes=named,
+        sets=sets,
+        source=source,
+    )
+    page, table = write_screen(Study(study), settings, request, workers=workers or sensible_workers(), out=out)
+    say(f"screen: {page}")
+    columns = [str(table.columns[0]), "rank", "predicted", "change", "low", "high", "same_sign", "beyond_random"]
+    show(strongest(table)[columns].head(20).to_string(index=False, float_format="{:.4g}".format))
+
+
+@app.command()
+def images(
+    study: options.Study,
+    model: Annotated[str, typer.Option(help="Generator: a run of the study that is a StyleGAN-G.")] = "gan",
+    statistics: Annotated[
+        str | None,
+        typer.Option(help="nuclei_per_mm2,lumen_share,…, separated by commas; all that have a gradient by default."),
+    ] = None,
+    towards: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Also which genes move the image encoder's embedding of what is drawn towards the mean of real "
+            "patches elsewhere: region=BAT; repeatable, as --spots.",
+            metavar="WHERE",
+        ),
+    ] = None,
+    spots: Spots = None,
+    seeds: Annotated[int | None, typer.Option(help="Noises a spot.", min=1)] = None,
+    limit: SpotsLimit = 40,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write; STUDY/interpret/images/NAME by default, replaced if it is there."),
+    ] = None,
+    preset: options.Preset = "base",
+    set_: options.Set = None,
+    config: options.Config = None,
+    seed: options.Seed = 0,
+) -> None:
+    """Which genes move which image statistic, by gradient through the generator: genes.csv, figures, a page."""
+    from g2m_cli.settings import resolve
+    from g2m_interpret import PRESETS
+
+    overrides = [*(set_ or ()), *([] if seeds is None else [f"perturbation.seeds={seeds}"])]
+    settings = resolve(PRESETS, preset, config=config, overrides=overrides, seed=seed)
+    from g2m_cli.interpretation.images import ImagesRequest, write_images
+    from g2m_cli.interpretation.perturbation_request import parse_where
+    from g2m_cli.study import Study
+
+    request = ImagesRequest(
+        model=model,
+        statistics=tuple(name.strip() for name in (statistics or "").split(",") if name.strip()),
+        where=parse_where(spots or ()),
+        towards=parse_where(towards or (), "--towards"),
+        limit=limit,
+    )
+    page, table = write_images(Study(study), settings, request, out=out)
+    say(f"images: {page}")
+    show(table.to_string(index=False, float_format="{:.3g}".format))

@@ -82,7 +82,7 @@ def write_perturbation(
     check_replaceable(target, "perturbation")
     spots = open_dataset(study.dataset, split="test")
     clusters = found or read_clusters(study) if JOINT in request.where else None
-    rows = chosen_spots(study, spots, request, seed=settings.seed, found=clusters)
+    rows = chosen_spots(study, spots, request.where, limit=request.limit, seed=settings.seed, found=clusters)
     perturbed = perturbed_tissue(study, spots, rows, settings, request)
     for sentence in perturbed.warnings:
         say(f"warning: {sentence}")

@@ -78,7 +78,7 @@ def parse_folds(text: str) -> tuple[float, ...]:
     return folds
 
 
-def parse_where(texts: Sequence[str]) -> dict[str, str]:
+def parse_where(texts: Sequence[str], option: str = "--spots") -> dict[str, str]:
     """Read "region=CX" and the like.
 
     Raises
@@ -90,7 +90,7 @@ def parse_where(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         key, separator, value = (part.strip() for part in text.partition("="))
         if key not in _WHERE or not separator or not value or key in where:
-            raise InputError(f"--spots {text}: expected region=, joint= or sample=, each once, for example region=CX")
+            raise InputError(f"{option} {text}: expected region=, joint= or sample=, each once, for example region=CX")
         where[key] = value
     return where
 
@@ -140,12 +140,14 @@ def genes_of_set(name: str, file: Path | None, study: Study, panel: Sequence[str
 def chosen_spots(
     study: Study,
     spots: PairedDataset,
-    request: PerturbationRequest,
+    where: Mapping[str, str],
     *,
+    limit: int,
     seed: int,
     found: FoundClusters | None = None,
+    option: str = "--spots",
 ) -> NDArray[np.int64]:
-    """Give the rows of the spots asked for; ``found`` as of `labels_of`.
+    """Give the rows of the spots of which all of ``where`` holds, at most ``limit``; ``found`` as of `labels_of`.
 
     Raises
     ------
@@ -153,14 +155,14 @@ def chosen_spots(
         If there is none.
     """
     kept = np.ones(len(spots), dtype=bool)
-    for key, value in request.where.items():
+    for key, value in where.items():
         labels = spots.obs[_SAMPLE].to_numpy().astype(str) if key == _SAMPLE else labels_of(study, spots, key, found)
         if value not in labels:
-            raise InputError(f"--spots: no {key} {value!r}; there are: {', '.join(sorted({*labels} - {''}))}")
+            raise InputError(f"{option}: no {key} {value!r}; there are: {', '.join(sorted({*labels} - {''}))}")
         kept &= labels == value
     rows = np.flatnonzero(kept)
     if not len(rows):
-        raise InputError(f"--spots: no spot is {' and '.join(f'{k}={v}' for k, v in request.where.items())}")
-    if len(rows) > request.limit:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, request.limit, replace=False))
+        raise InputError(f"{option}: no spot is {' and '.join(f'{k}={v}' for k, v in where.items())}")
+    if len(rows) > limit:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, limit, replace=False))
     return rows.astype(np.int64)

@@ -59,7 +59,9 @@ def figure_screen(
         left.set_xlabel("predicted by the gradient")
         left.set_ylabel("verified by redrawing")
         left.set_title("Change of " + statistic.replace("_", " "))
-        left.legend(fontsize=7, loc="best", handletextpad=0.4)
+        left.locator_params(nbins=5)
+        left.ticklabel_format(scilimits=(-3, 4))
+        figure.legend(*left.get_legend_handles_labels(), fontsize=7.5, loc="outside lower center", ncols=4)
         place = np.arange(len(strongest))
         change = strongest["change"].to_numpy(float)
         spread = np.abs(strongest[["low", "high"]].to_numpy(float).T - change)
@@ -72,6 +74,7 @@ def figure_screen(
         right.tick_params(axis="y", length=0)
         right.grid(axis="x")
         right.locator_params(axis="x", nbins=5)
+        right.ticklabel_format(axis="x", scilimits=(-3, 4))
         right.set_title(f"Strongest of {len(screened)} verified")
         right.set_xlabel("change, 95 % interval")
     return figure
