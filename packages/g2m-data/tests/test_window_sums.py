@@ -1,10 +1,14 @@
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
 from g2m_data.bin_counts import BinCounts
-from g2m_data.window_sums import stream_windows, sum_windows
+from g2m_data.window_sums import TABLE, WindowSums, compress, stream_windows, sum_windows
 from g2m_data.windows import BinGrid
 
 GENES = 7
@@ -56,3 +60,79 @@ def test_streamed_sums_match_naive_loop_whatever_the_block(section, block, threa
         np.testing.assert_array_equal(sums, expected[part])
         seen = part.stop
     assert seen == len(centres)
+
+
+def two_windows(totals):
+    """Two windows of 3 x 3 bins side by side, the first gene of which holds so many counts in all."""
+    array = np.stack(np.meshgrid(np.arange(3), np.arange(4), indexing="ij"), axis=-1).reshape(-1, 2)
+    counts = np.zeros((12, GENES), dtype=np.int64)
+    counts[[0, 3], 0] = totals
+    return BinGrid.from_array(array), BinCounts.from_csr(sparse.csr_array(counts)), np.array([5, 6])
+
+
+@pytest.mark.parametrize(
+    "totals", [(65_535, 5), (65_536, 5), (5, 65_535), (5, 65_536), (65_536, 65_536), (200_000, 131_072)]
+)
+def test_sums_are_exact_where_sixteen_bits_overflow(totals):
+    grid, counts, centres = two_windows(totals)
+    np.testing.assert_array_equal(sum_windows(grid, counts, centres, 3)[:, 0], totals)
+    np.testing.assert_array_equal(sum_windows(grid, counts, centres, 3, threads=1)[:, 0], totals)
+    ((part, sums),) = stream_windows(grid, counts, centres, 3)
+    assert (part, sums.dtype) == (slice(0, 2), np.uint16 if max(totals) < 65_536 else np.int32)
+    np.testing.assert_array_equal(sums[:, 0], totals)
+    out = np.empty((2, GENES), np.float32)
+    WindowSums.around(grid, counts, centres, 3).express(np.arange(2), np.ones(2, np.float32), out, threads=1)
+    np.testing.assert_array_equal(out[:, 0], np.log1p(np.array(totals, dtype=float)).astype(np.float32))
+
+
+def test_a_total_beyond_sixteen_bits_of_genes_that_are_not_stays_exact():
+    grid, counts, centres = two_windows((65_535, 65_535))
+    wide = BinCounts.from_csr(sparse.csr_array(counts.to_csr().toarray() @ np.ones((GENES, GENES), dtype=np.int64)))
+    np.testing.assert_array_equal(sum_windows(grid, wide, centres, 3), np.full((2, GENES), 65_535))
+    for _, sums in stream_windows(grid, wide, centres, 3):
+        np.testing.assert_array_equal(sums, np.full((2, GENES), 65_535))
+
+
+@settings(max_examples=100, deadline=None)
+@given(sections(), st.integers(1, 3), st.integers(0, 2**32 - 1))
+def test_expression_is_the_logarithm_of_scaled_sums_to_the_last_bit(section, threads, seed):
+    array, counts, centres, size = section
+    windows = WindowSums.around(BinGrid.from_array(array), BinCounts.from_csr(sparse.csr_array(counts)), centres, size)
+    rng = np.random.default_rng(seed)
+    index = rng.permutation(len(centres))
+    factor = rng.gamma(1.0, 2.0, len(index)).astype(np.float32)
+    sums = naive_sums(array, counts, centres, size)[index].astype(np.int32)
+    out = np.full((len(index), GENES), np.nan, np.float32)
+    windows.express(index, factor, out, threads=threads)
+    row, gene = np.nonzero(sums)
+    expected = np.zeros_like(out)
+    expected[row, gene] = np.log1p(sums[row, gene] * factor[row])
+    np.testing.assert_array_equal(out.view(np.int32), expected.view(np.int32))
+    assert TABLE < 300  # both ways of taking a logarithm are among these
+
+
+def test_a_stream_left_early_or_begun_with_no_windows_ends():
+    grid, counts, centres = two_windows((3, 4))
+    for _ in stream_windows(grid, counts, np.tile(centres, 50), 3, block=1):
+        break
+    assert list(stream_windows(grid, counts, centres[:0], 3)) == []
+    assert sum_windows(grid, counts, centres[:0], 3).shape == (0, GENES)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 6), st.integers(1, 9), st.sampled_from([np.uint16, np.int32]))
+def test_compressed_sums_are_scipys(seed, rows, genes, kind):
+    rng = np.random.default_rng(seed)
+    dense = (rng.integers(1, 60_000, (rows, genes)) * (rng.random((rows, genes)) < 0.5)).astype(kind)
+    found, expected = compress(dense), sparse.csr_array(dense.astype(np.int32))
+    assert found.has_canonical_format
+    for name in ("data", "indices", "indptr"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+        assert getattr(found, name).dtype == np.int32
+
+
+def test_windows_are_summed_in_forked_processes():
+    grid, counts, centres = two_windows((3, 4))
+    sum_windows(grid, counts, centres, 3)
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+        assert pool.submit(sum_windows, grid, counts, centres, 3).result(timeout=60)[:, 0].tolist() == [3, 4]

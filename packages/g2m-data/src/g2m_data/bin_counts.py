@@ -93,7 +93,8 @@ def read_bin_counts(path: Path) -> BinCounts:
         raise InputError(
             f"{path}: the dataset's counts are missing or damaged ({error}); build the dataset again"
         ) from None
-    if len(indptr) != n_rows + 1 or indptr[0] != 0 or (np.diff(indptr) < 0).any() or len(counts) != indptr[-1]:
+    is_whole = len(indptr) == n_rows + 1 and indptr[0] == 0 and len(genes) == len(counts) == indptr[-1]
+    if not is_whole or (np.diff(indptr) < 0).any():
         raise InputError(f"{path}: the dataset's counts are damaged (rows do not meet); build the dataset again")
     return BinCounts(indptr=indptr, genes=genes, counts=counts, n_genes=n_genes)
 

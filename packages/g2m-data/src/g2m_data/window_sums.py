@@ -96,10 +96,10 @@ class WindowSums:
         """(window,): sum over all genes of each."""
         from g2m_data.window_kernels import total_into
 
-        totals = np.empty(len(self), dtype=np.int64)
+        totals, per_bin = np.empty(len(self), dtype=np.int64), self.counts.totals
 
         def work(part: slice) -> None:
-            total_into(self._where(part), self.counts.totals, totals[part])
+            total_into(self._where(part), per_bin, totals[part])
 
         run_in_threads(work, split(len(self), THREADS))
         return totals
@@ -127,9 +127,10 @@ class WindowSums:
         from g2m_data.window_kernels import sum_into  # compiled: numba takes half a second to import
 
         sums = np.empty((len(index), self.counts.n_genes), dtype=np.int32) if out is None else out
+        matrix = self._matrix
 
         def work(part: slice) -> None:
-            sum_into(self._where(index[part]), self._matrix, sums[part])
+            sum_into(self._where(index[part]), matrix, sums[part])
 
         run_in_threads(work, split(len(index), threads))
         return sums
@@ -160,10 +161,12 @@ class WindowSums:
         # a logarithm costs more than a look, and most counts are small
         table = np.log1p(np.arange(TABLE) * factor[:, None]).astype(np.float32)
 
+        matrix, totals = self._matrix, self.totals[index]
+
         def work(part: slice) -> None:
-            most = int(self.totals[index[part]].sum()) // TABLE
+            most = int(totals[part].sum()) // TABLE
             where, much = np.empty(most, np.int64), np.empty(most, np.int32)
-            used = express_into(self._where(index[part]), self._matrix, table[part], out[part], where, much)
+            used = express_into(self._where(index[part]), matrix, table[part], out[part], where, much)
             row, gene = np.divmod(where[:used], self.counts.n_genes)
             out[part][row, gene] = np.log1p(much[:used] * factor[part][row])
 
@@ -191,11 +194,12 @@ class WindowSums:
         """
         from g2m_data.window_kernels import SIXTEEN_BITS, sum_into
 
+        matrix = self._matrix
         kind = np.uint16 if self.totals.max(initial=0) <= SIXTEEN_BITS else np.int32
 
         def work(part: slice, buffer: NDArray[Any]) -> NDArray[Any]:
             sums = buffer[: part.stop - part.start]
-            sum_into(self._where(part), self._matrix, sums)
+            sum_into(self._where(part), matrix, sums)
             return sums
 
         parts = [slice(start, min(start + block, len(self))) for start in range(0, len(self), block)]
