@@ -10,7 +10,6 @@ import pandas as pd
 import pyarrow as pa
 import zarr
 from numpy.typing import NDArray
-from scipy import sparse
 from zarr.codecs import BloscCodec, ZstdCodec
 
 from g2m_data.errors import InputError
@@ -157,11 +156,6 @@ def read_places(path: Path) -> Places:
         xy=np.asarray(ad.io.read_elem(group["obsm/spatial"]), dtype=np.float64),
         total_counts=obs["total_counts"].to_numpy(dtype=np.int64),
     )
-
-
-def read_stored_counts(path: Path) -> sparse.csr_array:
-    """Read the counts, int32 (n, gene)."""
-    return sparse.csr_array(ad.io.read_elem(_open(path)["X"]))
 
 
 def _open(path: Path) -> zarr.Group:
