@@ -135,12 +135,13 @@ def _build_sample(
     resample_slide(slide, plan, pixels, track=track, description=f"{sample.id}: slide")
     if study.patch.stain == "macenko":
         try:
-            normalise_slide(pixels)
+            normalise_slide(pixels, track=track, description=f"{sample.id}: stain")
         except InputError as error:
             raise InputError(
                 f'{sample.image}: {error}; is this the section\'s H&E slide? Or set stain = "none"'
             ) from None
-    write_image(folder, pixels, scale.spot_um / pixels_per_patch)
+    mpp = scale.spot_um / pixels_per_patch
+    write_image(folder, pixels, mpp, track=track, description=f"{sample.id}: image")
     return {
         "platform": scale.platform,
         "split": sample.split,

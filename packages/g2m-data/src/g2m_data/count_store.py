@@ -63,10 +63,11 @@ def write_counts(
     obs = root.create_group("obs")
     with ad.settings.override(auto_shard_zarr_v3=False), ThreadPoolExecutor(1) as beside:
         barcodes = beside.submit(_write_barcodes, obs, section.barcodes)
+        totals = _write_matrix(root, section, len(genes), track, description)
         columns = {
             "array_row": np.ascontiguousarray(section.array[:, 0]),
             "array_col": np.ascontiguousarray(section.array[:, 1]),
-            "total_counts": _write_matrix(root, section, len(genes), track, description),
+            "total_counts": totals,
         }
         for name, column in columns.items():
             ad.io.write_elem(obs, name, column)
@@ -83,7 +84,7 @@ def write_counts(
         for empty in ("varm", "obsp", "varp", "layers", "uns"):
             ad.io.write_elem(root, empty, {})
         barcodes.result()
-    return columns["total_counts"]
+    return totals
 
 
 def _write_matrix(
@@ -116,10 +117,10 @@ class _Appended:
         self._held = np.zeros(0, dtype=np.int32)
 
     def append(self, values: NDArray[np.integer]) -> None:
-        values = np.concatenate([self._held, values.astype(np.int32, copy=False)])
-        whole = len(values) // CHUNK * CHUNK
-        self._write(values[:whole])
-        self._held = values[whole:].copy()
+        joined = np.concatenate([self._held, values.astype(np.int32, copy=False)])
+        whole = len(joined) // CHUNK * CHUNK
+        self._write(joined[:whole])
+        self._held = joined[whole:].copy()
 
     def finish(self) -> None:
         self._write(self._held)

@@ -10,7 +10,9 @@ import zarr
 from numpy.typing import NDArray
 from zarr.codecs import ZstdCodec
 
+from g2m_data.ahead import map_ahead
 from g2m_data.errors import InputError
+from g2m_data.progress import Track, silent
 
 IMAGE = "image.zarr"
 CACHE = Path("cache") / "slide.npy"
@@ -45,7 +47,14 @@ def open_pixels(folder: Path) -> NDArray[np.uint8]:
     return _rebuild(path, level)
 
 
-def write_image(folder: Path, pixels: NDArray[np.uint8], mpp: float) -> None:
+def write_image(
+    folder: Path,
+    pixels: NDArray[np.uint8],
+    mpp: float,
+    *,
+    track: Track = silent,
+    description: str = "Writing the image",
+) -> None:
     """Write a resampled slide as OME-Zarr (zarr 3, OME-NGFF 0.5): axes c, y, x; each level half as wide as the last.
 
     Parameters
@@ -56,13 +65,15 @@ def write_image(folder: Path, pixels: NDArray[np.uint8], mpp: float) -> None:
         uint8 (height, width, 3).
     mpp
         Microns per pixel of `pixels`.
+    track, description
+        Show progress.
     """
     root = zarr.open_group(folder / IMAGE, mode="w", zarr_format=3)
     level = pixels
     datasets: list[Any] = []
     while True:
         name, factor = str(len(datasets)), 2 ** len(datasets)
-        _write_level(root, name, level)
+        _write_level(root, name, level, track, f"{description}, 1/{factor}" if factor > 1 else description)
         # a pixel of a smaller level covers several of the first; its centre lies between theirs
         shift = (factor - 1) / 2 * mpp
         scale = {"type": "scale", "scale": [1.0, factor * mpp, factor * mpp]}
@@ -86,7 +97,7 @@ def write_image(folder: Path, pixels: NDArray[np.uint8], mpp: float) -> None:
     }
 
 
-def _write_level(root: zarr.Group, name: str, pixels: NDArray[np.uint8]) -> None:
+def _write_level(root: zarr.Group, name: str, pixels: NDArray[np.uint8], track: Track, description: str) -> None:
     height, width = pixels.shape[:2]
     array = root.create_array(
         name,
@@ -96,8 +107,13 @@ def _write_level(root: zarr.Group, name: str, pixels: NDArray[np.uint8]) -> None
         dimension_names=["c", "y", "x"],
         compressors=ZstdCodec(level=1),
     )
-    for top in range(0, height, CHUNK):
-        array[:, top : top + CHUNK] = np.moveaxis(pixels[top : top + CHUNK], 2, 0)
+
+    def write(top: int) -> None:
+        array[:, top : top + CHUNK] = np.stack(cv2.split(np.ascontiguousarray(pixels[top : top + CHUNK])))
+
+    tops = range(0, height, CHUNK)
+    for _ in track(map_ahead(write, tops), description=description, total=len(tops)):
+        pass
 
 
 def _halve(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,5 +1,6 @@
 """The slide, resampled once to the resolution of a patch."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from g2m_data.ahead import map_ahead
 from g2m_data.errors import InputError
 from g2m_data.progress import Track, silent
 from g2m_data.slide import Slide
 from g2m_data.stain import Stain, estimate_stain, normalise_stain
 
-BAND = 1024
+BAND = 512
 """Rows of the resampled slide worked on at once."""
 COLUMNS = 512
 """Columns of the resampled slide worked on at once: few, so that what is transposed stays in the processor's cache."""
@@ -59,10 +61,13 @@ def resample_slide(
 
     A pixel of the result is the mean over exactly the area it covers where the slide shrinks, bilinear where it grows.
     """
-    for top in track(range(0, plan.height, BAND), description=description):
-        bottom = min(top + BAND, plan.height)
-        first_row, down = _axis_weights(top, bottom, plan.scale, slide.height)
-        band = slide.read(first_row, first_row + down.shape[1], 0, slide.width)
+    tops = range(0, plan.height, BAND)
+    spans = [(top, min(top + BAND, plan.height)) for top in tops]
+    weights = [_axis_weights(*span, plan.scale, slide.height) for span in spans]
+    sources = _source_bands(slide, [(first, first + down.shape[1]) for first, down in weights])
+
+    def resample(item: tuple[tuple[int, int], tuple[int, sparse.csr_array], NDArray[np.uint8]]) -> None:
+        (top, bottom), (_, down), band = item
         for left in range(0, plan.width, COLUMNS):
             right = min(left + COLUMNS, plan.width)
             first_col, across = _axis_weights(left, right, plan.scale, slide.width)
@@ -70,8 +75,26 @@ def resample_slide(
             turned = cv2.transpose(_along_rows(down, tile))
             out[top:bottom, left:right] = cv2.convertScaleAbs(cv2.transpose(_along_rows(across, turned)))
 
+    done = map_ahead(resample, zip(spans, weights, sources, strict=True))
+    for _ in track(done, description=description, total=len(spans)):
+        pass
 
-def normalise_slide(image: NDArray[np.uint8]) -> Stain:
+
+def _source_bands(slide: Slide, spans: Sequence[tuple[int, int]]) -> Iterator[NDArray[np.uint8]]:
+    """The slide's rows from `first` to `last` of every span, which run down it; no row of tiles is read twice."""
+    begin, held = 0, np.zeros((0, slide.width, 3), dtype=np.uint8)
+    for first, last in spans:
+        held, begin = held[first - begin :], first
+        end = begin + len(held)
+        if end < last:
+            whole = -(-last // slide.tile_rows) * slide.tile_rows
+            held = np.concatenate([held, slide.read(end, min(whole, slide.height), 0, slide.width)])
+        yield held[: last - first]
+
+
+def normalise_slide(
+    image: NDArray[np.uint8], *, track: Track = silent, description: str = "Normalising the stain"
+) -> Stain:
     """Estimate the stain on the central 80 % of a resampled slide at low resolution, and normalise the slide in place.
 
     Raises
@@ -84,8 +107,14 @@ def normalise_slide(image: NDArray[np.uint8]) -> Stain:
     small = overview(image[top : height - top, left : width - left])
     # percentiles of every fourth of these pixels are the same, and take a fourth of the time
     stain = estimate_stain(small[::2, ::2] if max(small.shape) > OVERVIEW // 2 else small)
-    for start in range(0, height, STRIP):
-        image[start : start + STRIP] = normalise_stain(np.ascontiguousarray(image[start : start + STRIP]), stain)
+
+    def normalise(top: int) -> None:
+        for start in range(top, min(top + BAND, height), STRIP):
+            image[start : start + STRIP] = normalise_stain(np.ascontiguousarray(image[start : start + STRIP]), stain)
+
+    tops = range(0, height, BAND)
+    for _ in track(map_ahead(normalise, tops), description=description, total=len(tops)):
+        pass
     return stain
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -10,9 +11,12 @@ import tifffile
 import zarr
 from numpy.typing import NDArray
 
+from g2m_data.ahead import map_ahead
 from g2m_data.errors import InputError
 from g2m_data.image_claims import check_jpeg, check_png, check_tiff
 
+JPEG = (6, 7, 34892, 33007)
+"""Compressions of TIFF whose tiles share tables."""
 TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -24,6 +28,8 @@ class Slide:
     height: int
     width: int
     _read: Callable[[slice, slice], NDArray[np.uint8]]
+    tile_rows: int = 1
+    """Rows that are decoded together, whichever of them are asked for: those of a tile or a strip."""
 
     def read(self, top: int, bottom: int, left: int, right: int) -> NDArray[np.uint8]:
         """Read rows `top` to `bottom` and columns `left` to `right` (ends excluded) as uint8 (height, width, 3).
@@ -97,8 +103,45 @@ def _open_tiff(path: Path) -> Slide:
         return _rgb(path, np.asarray(store[where]).transpose(order))
 
     height, width = shape[axes.index("Y")], shape[axes.index("X")]
-    read(slice(0, 1), slice(0, 1))  # a wrong kind of image is refused now
-    return Slide(path=path, height=height, width=width, _read=read)
+    page = series.keyframe
+    is_plain = page.is_tiled and len(series.levels[0].pages) == 1 and page.planarconfig == 1 and axes in ("YX", "YXS")
+    chosen = _tile_reader(path, page) if is_plain else read
+    chosen(slice(0, 1), slice(0, 1))  # a wrong kind of image is refused now
+    tile_rows = page.tilelength if page.is_tiled else page.rowsperstrip
+    return Slide(path=path, height=height, width=width, _read=chosen, tile_rows=max(1, min(tile_rows, height)))
+
+
+def _tile_reader(path: Path, page: tifffile.TiffPage) -> Callable[[slice, slice], NDArray[np.uint8]]:
+    """Decode the tiles of an ordinary page in threads, twice as fast as one after the other through zarr."""
+    down, across = page.tilelength, page.tilewidth
+    n_across = -(-page.imagewidth // across)
+    tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader} if page.compression in JPEG else {}
+
+    def read(rows: slice, columns: slice) -> NDArray[np.uint8]:
+        out = np.zeros((rows.stop - rows.start, columns.stop - columns.start, page.samplesperpixel), page.dtype)
+        numbers = [
+            row * n_across + column
+            for row in range(rows.start // down, -(-rows.stop // down))
+            for column in range(columns.start // across, -(-columns.stop // across))
+        ]
+        stored = page.parent.filehandle.read_segments(
+            [page.dataoffsets[n] for n in numbers], [page.databytecounts[n] for n in numbers], numbers, sort=False
+        )
+
+        def place(segment: Any) -> None:
+            tile, where, _ = page.decode(*segment, **tables)
+            if tile is None:  # never written: background
+                return
+            top, left = where[2] - rows.start, where[3] - columns.start
+            high, low = max(top, 0), min(top + tile.shape[1], len(out))
+            near, far = max(left, 0), min(left + tile.shape[2], out.shape[1])
+            out[high:low, near:far] = tile[0, high - top : low - top, near - left : far - left]
+
+        for _ in map_ahead(place, stored):
+            pass
+        return _rgb(path, out)
+
+    return read
 
 
 def _whole(path: Path, image: NDArray[np.uint8]) -> Slide:

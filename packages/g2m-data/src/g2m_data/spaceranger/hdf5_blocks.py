@@ -51,5 +51,6 @@ def _read_chunk(dataset: h5py.Dataset, first: int, length: int) -> NDArray[Any] 
         raise RuntimeError(f"a chunk of {len(plain)} bytes instead of {length * size}")
     if dataset.shuffle:
         turned = np.frombuffer(plain, dtype=np.uint8).reshape(size, length).T
-        return np.ascontiguousarray(turned).reshape(-1).view(dataset.dtype)
-    return np.frombuffer(plain, dtype=dataset.dtype)
+        plain = np.ascontiguousarray(turned).tobytes()
+    values: NDArray[Any] = np.frombuffer(plain, dtype=dataset.dtype)
+    return values

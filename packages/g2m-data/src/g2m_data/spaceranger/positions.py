@@ -1,6 +1,7 @@
 """Where each barcode sits: on the array and on the slide."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from g2m_data.errors import InputError
 from g2m_data.spaceranger.gzipped import DAMAGE, is_gzipped, open_plain
 
 COLUMNS = ["barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
+ROWS = 1 << 18
+"""Rows read at once."""
 MOST_PLACES, MOST_PX = 10_000, 1e7
 """Rows or columns that an array may have (Visium HD of 11 mm has 5,500), and how far off a place may lie, pixels."""
 
@@ -44,14 +47,7 @@ def read_positions(path: Path) -> Positions:
         If the file is damaged or is not a table of positions.
     """
     try:
-        table = pq.read_table(_seekable(path), columns=COLUMNS) if is_parquet(path) else _read_csv(path)
-        barcodes = table.column("barcode").combine_chunks().cast(pa.string()).cast(pa.binary())
-        columns = []
-        for name, kind in zip(COLUMNS[1:], (np.bool_, np.int32, np.int32, np.float64, np.float64), strict=True):
-            column = table.column(name).to_numpy().astype(np.float64, copy=False)
-            _check_column(path, name, column)
-            columns.append(column.astype(kind))
-            table = table.drop_columns([name])  # a whole array's columns are large
+        parts = [_read_part(path, batch) for batch in _batches(path)]
     except InputError:
         raise
     except (*DAMAGE, ValueError, TypeError, KeyError, pa.ArrowException) as error:
@@ -59,6 +55,7 @@ def read_positions(path: Path) -> Positions:
         raise InputError(
             f"{path}: cannot be read as spot positions ({reason}); expected columns {', '.join(COLUMNS)}"
         ) from None
+    barcodes = pa.concat_arrays([part.barcodes for part in parts]) if parts else pa.array([], pa.binary())
     if not len(barcodes):
         raise InputError(f"{path}: lists no spots")
     if barcodes.null_count:
@@ -67,9 +64,33 @@ def read_positions(path: Path) -> Positions:
     in_order = len(barcodes) == 1 or pc.all(pc.less(barcodes[:-1], barcodes[1:])).as_py()
     if not in_order and len(pc.unique(barcodes)) != len(barcodes):
         raise InputError(f"{path}: some barcodes occur twice")
+    return Positions(
+        barcodes=barcodes,
+        in_tissue=np.concatenate([part.in_tissue for part in parts]),
+        array=np.concatenate([part.array for part in parts]),
+        xy=np.concatenate([part.xy for part in parts]),
+    )
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """The table in parts: of eleven million rows, what is not kept weighs more than what is."""
+    if not is_parquet(path):
+        yield from _read_csv(path).to_batches()
+        return
+    with pq.ParquetFile(_seekable(path)) as file:
+        yield from file.iter_batches(batch_size=ROWS, columns=COLUMNS)
+
+
+def _read_part(path: Path, batch: pa.RecordBatch) -> Positions:
+    columns = [batch.column(name).to_numpy(zero_copy_only=False).astype(np.float64) for name in COLUMNS[1:]]
+    for name, column in zip(COLUMNS[1:], columns, strict=True):
+        _check_column(path, name, column)
     in_tissue, row, col, y, x = columns
     return Positions(
-        barcodes=barcodes, in_tissue=in_tissue, array=np.stack([row, col], axis=1), xy=np.stack([x, y], axis=1)
+        barcodes=batch.column("barcode").cast(pa.string()).cast(pa.binary()),
+        in_tissue=in_tissue != 0,
+        array=np.stack([row, col], axis=1).astype(np.int32),
+        xy=np.stack([x, y], axis=1),
     )
 
 
