@@ -22,10 +22,10 @@ def painter(section) -> Painter:
     return painter
 
 
-def test_a_tile_does_not_depend_on_what_else_is_painted(painter):
+def test_a_tile_does_not_depend_on_what_else_is_painted_not_even_at_its_edges(painter):
     whole = painter.concentrations(0, 0, 900, 700)
     part = painter.concentrations(0, 0, 400, 300)
-    np.testing.assert_allclose(part[:-8, :-8], whole[:292, :392], atol=0.02)
+    np.testing.assert_allclose(part, whole[:300, :400], atol=1e-3)
 
 
 def test_glass_is_white_and_tissue_is_not(painter, section):

@@ -15,6 +15,7 @@ from g2m_data.simulate.drawing import Scene
 
 Floats = npt.NDArray[np.float32]
 TILE_PX = 1024
+MARGIN_PX = 12  # painted around a tile and cut off: edges and blur end differently where a canvas ends
 UNPAINTED = 14  # graininess of the ground, by which it is told from what was painted over it
 STREAKS_DEG = (0.0, 30.0, 60.0, 90.0, 120.0, 150.0)
 EOSIN_PER_SD, THICKNESS_SD, BALANCE_SD = 0.20, 0.13, 0.13
@@ -29,7 +30,7 @@ _STANDARD = np.array([(0.5626, 0.7201, 0.4062), (0.2159, 0.8012, 0.5581)], np.fl
 
 @dataclass(frozen=True)
 class Grain:
-    """Periodic noise of unit variance, TILE_PX square, that repeats from tile to tile."""
+    """Periodic noise of unit variance, TILE_PX square, that repeats from tile to tile; wrapped on by MARGIN_PX."""
 
     coarse: Floats
     fine: Floats
@@ -55,7 +56,9 @@ def make_grain(mpp: float, seed: int) -> Grain:
     white = spectrum()  # the same for all directions, so that fibres bend from one to the next
     streaks = np.stack([blur(white, 7.0, 1.0, turn) for turn in STREAKS_DEG])
     coarse, fine, sensor = (blur(spectrum(), width, width) for width in (0.7, 0.4, 0.5 * mpp))
-    return Grain(coarse, fine, streaks, sensor)
+    margins = (MARGIN_PX, MARGIN_PX)
+    coarse, fine = (np.pad(field, (margins, margins), mode="wrap") for field in (coarse, fine))
+    return Grain(coarse, fine, np.pad(streaks, ((0, 0), margins, margins), mode="wrap"), sensor)
 
 
 class Painter:
@@ -85,7 +88,11 @@ class Painter:
         ).astype(np.float32)
 
     def concentrations(self, x_px: int, y_px: int, width: int, height: int) -> Floats:
-        """Haematoxylin and eosin of a rectangle, (height, width, 2)."""
+        """Haematoxylin and eosin of a rectangle, (height, width, 2); rectangles side by side show no seam."""
+        m = MARGIN_PX
+        return self._paint(x_px - m, y_px - m, width + 2 * m, height + 2 * m)[m:-m, m:-m]
+
+    def _paint(self, x_px: int, y_px: int, width: int, height: int) -> Floats:
         canvas = np.empty((height, width, 3), np.uint8)
         canvas[..., :2] = np.clip(self._upsample(self.ground, x_px, y_px, width, height) * 100, 0, 255)
         canvas[..., 2] = UNPAINTED
