@@ -23,6 +23,11 @@ BRIEF = (
     "eval.extractor_steps=20",
     "eval.permutations=99",
     "eval.kernel_subsets=10",
+    "interpret.enrichment.permutations=20",
+    "interpret.perturbation.spots=2",
+    "interpret.perturbation.seeds=1",
+    "interpret.perturbation.random_sets=2",
+    "interpret.perturbation.resamples=20",
 )
 BRIEFLY = ["--preset", "tiny", *(argument for setting in BRIEF for argument in ("--set", setting))]
 

@@ -25,6 +25,11 @@ def test_report_and_every_artefact_are_there(study):
         "report/report.html",
         "report/metrics.json",
         "report/table1.csv",
+        "report/attribution-pairs.csv",
+        "report/enrichment-terms.csv",
+        "interpret/attribution/attributions.h5ad",
+        "interpret/enrichment/enrichment.csv",
+        "interpret/perturbations/factors/factors.csv",
     ):
         assert (study / path).is_file(), path
     assert list((study / "report" / "figures").glob("*.png"))
@@ -60,6 +65,18 @@ def test_metrics_hold_the_agreed_keys(study):
         "ari_joint_vs_samplewise", "ari_joint_vs_sample", "ari_expression_vs_sample", "ari_region_vs_sample",
         "ari_joint_vs_region",
     } <= set(metrics["clusters"])  # fmt: skip
+    assert {"driver_auroc_mean", "driver_auroc_min", "difference_of_means_auroc", "completeness_error"} <= set(
+        metrics["attribution"]
+    )
+    assert metrics["attribution"]["completeness_error"] <= 1e-5
+    assert 0 <= metrics["enrichment"]["true_set_in_top5"] <= 1
+    assert metrics["perturbation"]["factors"]
+    for factor in metrics["perturbation"]["factors"].values():
+        assert {
+            "dose_spearman", "beyond_random", "sign", "right_direction", "statistic", "spots", "seeds",
+        } <= set(factor)  # fmt: skip
+        assert factor["sign"] == 1
+    assert {"attribution", "enrichment", "perturbation"} <= set(metrics["seconds"])
     assert metrics["seed"] == 0
     assert metrics["peak_rss_gib"] > 0
     assert metrics["seconds"]["gan"] > 0
@@ -111,21 +128,37 @@ def test_second_run_skips_what_is_done(study, phantom, run_g2m, briefly):
     result = run_g2m("run", phantom / "study.toml", "--out", study, *briefly)
     assert result.returncode == 0, result.stderr
     assert [path.stat().st_mtime_ns for path in models] == before
-    assert result.stderr.count("unchanged, kept") == 15
+    assert result.stderr.count("unchanged, kept") == 18
     assert not (study / "superseded").exists()
 
 
 def test_changed_setting_redoes_what_depends_on_it_and_keeps_the_old(study, phantom, tmp_path, run_g2m, briefly):
     copy = shutil.copytree(study, tmp_path / "copy")
-    changed = ["--set", "gan.guidance.weight=0.25", "--set", "tissue.sampling.guidance=[1.0]"]
+    settings = ("gan.guidance.weight=0.25", "tissue.sampling.guidance=[1.0]", "interpret.attribution.top_genes=7")
+    changed = [argument for setting in settings for argument in ("--set", setting)]
     result = run_g2m("run", phantom / "study.toml", "--out", copy, *briefly, *changed)
     assert result.returncode == 0, result.stderr
     for name in ("encoders", "tissue", "generate_tissue-w1"):
         assert f"{name}: unchanged, kept" in result.stderr
     assert "gan: unchanged, kept" not in result.stderr
     assert sorted(path.name.split("-", 2)[2] for path in (copy / "superseded").iterdir()) == [
-        "gan", "gan", "gan-figure", "gan-shuffled", "report",
+        "attribution", "enrichment", "factors", "gan", "gan", "gan-figure", "gan-shuffled", "report",
     ]  # fmt: skip
+    assert pd.read_csv(copy / "interpret" / "attribution" / "genes.csv")["rank"].max() == 7
     # images that are there but no longer asked for stay out of the report
     assert (copy / "generated" / "tissue-w2.5").is_dir()
     assert list(json.loads((copy / "report" / "metrics.json").read_text())["models"]) == ["gan", "tissue-w1"]
+
+
+def test_report_shows_genes_between_regions_their_sets_and_what_they_draw(study):
+    page = (study / "report" / "report.html").read_text()
+    chapters = [
+        "Which genes tell regions apart?",
+        "Which gene sets tell regions apart?",
+        "What if the genes were others?",
+    ]
+    places = [page.index(f"<h2>{title}") for title in chapters]
+    assert places == sorted(places)
+    assert places[-1] < page.index("How it was trained</h2>")
+    for figure in ("perturbation-strip", "perturbation-doses"):
+        assert (study / "report" / "figures" / f"{figure}.png").is_file()

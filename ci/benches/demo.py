@@ -55,6 +55,7 @@ def of_seed(name: str, metrics: dict, seconds: float, peak_gib: float) -> list[F
         Figure(f"{name}: tissue-w1, Fréchet generated / test", tissue["frechet_generated_vs_test"]),
         Figure(f"{name}: tissue-w1, Fréchet train / test at that N", tissue["frechet_train_vs_test"]),
         *of_clusters(name, metrics["clusters"]),
+        *of_interpretation(name, metrics, followed),
         *(figure for model in ("gan", "tissue-w1") for figure in of_fidelity(name, model, metrics["models"][model])),
     ]
 
@@ -69,6 +70,31 @@ def of_clusters(name: str, clusters: dict) -> list[Figure]:
         ),
         Figure(f"{name}: ARI expression / sample", expression, at_least=max(0.2, 5 * embedding)),
         Figure(f"{name}: ARI joint / region", clusters["ari_joint_vs_region"]),
+    ]
+
+
+def of_interpretation(name: str, metrics: dict, followed: list[str]) -> list[Figure]:
+    """Genes and sets against the truth; of the factors that generated patches follow, how many obey their genes."""
+    genes, factors = metrics["attribution"], metrics["perturbation"]["factors"]
+    driven = [factor for factor in followed if factor in factors]
+    monotone = [factor for factor in driven if factors[factor]["dose_spearman"] * factors[factor]["sign"] >= 0.8]
+    beyond = [factor for factor in driven if factors[factor]["beyond_random"] >= 0.95]
+    return [
+        Figure(f"{name}: attribution, driver AUROC, mean", genes["driver_auroc_mean"], at_least=0.95),
+        Figure(f"{name}: attribution, driver AUROC, worst pair", genes["driver_auroc_min"], at_least=0.85),
+        Figure(f"{name}: difference of means, AUROC", genes["difference_of_means_auroc"]),
+        Figure(f"{name}: attribution, completeness error", genes["completeness_error"], at_most=1e-5),
+        Figure(f"{name}: enrichment, true set in top 5", metrics["enrichment"]["true_set_in_top5"], at_least=0.8),
+        *(
+            Figure(f"{name}: {factor}, Spearman of dose", value["dose_spearman"] * value["sign"])
+            for factor, value in factors.items()
+        ),
+        Figure(f"{name}: factors followed that rise with dose", len(monotone) / max(len(driven), 1), at_least=0.8),
+        Figure(f"{name}: ... and pass random sets", len(beyond) / max(len(driven), 1), at_least=0.8),
+        *(
+            Figure(f"{name}: seconds of {stage}", metrics["seconds"][stage], "s")
+            for stage in ("attribution", "enrichment", "perturbation", "report")
+        ),
     ]
 
 

@@ -28,6 +28,14 @@ def test_overrides_reach_their_stage_and_decide_whether_an_autoencoder_is_traine
     assert not other.wants_autoencoder("sd")
 
 
+def test_interpretation_has_settings_of_its_own():
+    found = resolve_study(
+        "tiny", seed=3, overrides=["interpret.attribution.top_genes=7", "interpret.perturbation.spots=4"]
+    )
+    own = found.interpretation
+    assert (own.model.attribution.top_genes, own.model.perturbation.spots, own.seed) == (7, 4, 3)
+
+
 def test_each_guidance_strength_is_a_model_of_its_own():
     found = resolve_study("tiny", seed=0, overrides=["tissue.sampling.guidance=[1.0, 2.5, 7]"])
     assert found.models("gan", limit=200) == {"gan": Request()}
@@ -62,7 +70,8 @@ def test_how_images_are_drawn_does_not_make_another_model(tmp_path):
         ({"overrides": ["sd.batch_size=4"]}, "no stage sd; see --generators"),
         ({"overrides": ["vae.batch_size=4"]}, "no stage vae"),
         ({"overrides": ["tissue.batchsize=4"]}, r"unknown setting batchsize; did you mean batch_size\?"),
-        ({"overrides": ["data.x=4"]}, "STAGE one of encoders, gan, tissue, sd, vae, eval"),
+        ({"overrides": ["interpret.attribution.top=4"]}, "unknown setting attribution.top; did you mean"),
+        ({"overrides": ["data.x=4"]}, "STAGE one of encoders, gan, tissue, sd, vae, eval, interpret"),
     ],
 )
 def test_mistakes_are_named(arguments, message):

@@ -6,9 +6,11 @@ import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from g2m_cli.artefacts import Artefacts
 from g2m_cli.console import say, track
+from g2m_cli.dataset_notes import say_notes
 from g2m_cli.embeddings import embed, embeddings_record
 from g2m_cli.errors import InputError
 from g2m_cli.files import complete_or_absent, write_json
@@ -17,9 +19,13 @@ from g2m_cli.stages.autoencoder import autoencoder_record, train_autoencoder
 from g2m_cli.stages.diffusion import diffusion_record, train_diffusion, weights_ids
 from g2m_cli.stages.encoders import encoders_record, train_encoders
 from g2m_cli.stages.gan import gan_record, train_gan
+from g2m_cli.stages.interpretation import InterpretationStages
 from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
 from g2m_cli.study_settings import GAN, StudySettings, requests, resolve_study
 from g2m_cli.training import Launch
+
+if TYPE_CHECKING:
+    from g2m_eval.space.evaluate import SpaceEvaluation
 
 DEMO_SPOTS = 200  # drawn by diffusion, which takes a GAN's time many times over
 
@@ -53,7 +59,8 @@ def run_study(
     spots
         Diffusion models draw at most this many test spots, drawn at random; all by default.
     overrides
-        ``STAGE.key=value``, the stage one of ``encoders``, ``gan``, ``tissue``, ``sd``, ``vae``, ``eval``.
+        ``STAGE.key=value``, the stage one of ``encoders``, ``gan``, ``tissue``, ``sd``, ``vae``, ``eval``,
+        ``interpret``.
     launch
         Precision and trackers.
 
@@ -66,13 +73,13 @@ def run_study(
     InputError
         For what a user can get wrong in manifest, files or settings; settings are checked before any work.
     """
-    from g2m_cli.evaluation.reporting import report_id, report_record, write_study_report
-
     settings = resolve_study(preset, seed=seed, generators=generators, overrides=overrides)
     check_splits(manifest)
     check_weights(settings)
     work = StudyRun(Study(out), settings, Artefacts(out), launch or Launch())
     work.build(manifest)
+    genes = InterpretationStages(work.study, settings, work.artefacts)
+    genes.check_gene_sets()
     work.train_encoders()
     models: list[str] = []
     for generator in settings.generators:
@@ -80,15 +87,11 @@ def run_study(
             work.train_autoencoder()
         work.train_generator(generator)
         models += work.draw(generator, spots)
-    study, artefacts = work.study, work.artefacts
-    artefacts.once(
-        "report",
-        study.report,
-        report_record(study, models, settings.evaluation)["id"],
-        report_id,
-        lambda: write_study_report(study, models, settings.evaluation, seconds=artefacts.seconds),
-    )
-    return study.report / "report.html"
+    genes.attribute()
+    genes.enrich()
+    genes.perturb()
+    work.report(models, genes.space)
+    return work.study.report / "report.html"
 
 
 class StudyRun:
@@ -108,13 +111,16 @@ class StudyRun:
         self.study, self.settings, self.artefacts, self.launch = study, settings, artefacts, launch
 
     def build(self, manifest: Path) -> None:
-        """Pair expression and image."""
-        from g2m_data import build_dataset, study_id
+        """Pair expression and image; of a dataset that is kept, follow the manifest's gene sets."""
+        from g2m_data import build_dataset, read_manifest, study_id
+        from g2m_data.gene_sets import copy_gene_sets
 
         dataset = self.study.dataset
         self.artefacts.once(
             "data", dataset, study_id(manifest), dataset_id, lambda: build_dataset(manifest, dataset, track=track)
         )
+        copy_gene_sets(read_manifest(manifest), dataset)
+        say_notes(dataset)
 
     def train_encoders(self) -> None:
         """Train the encoders, and embed every pair."""
@@ -174,6 +180,19 @@ class StudyRun:
                 draw = partial(generate, source, self.study.embeddings, {folder: request})
                 self.artefacts.once(f"generate_{name}", folder, record["id"], folder_id, draw)
         return list(models)
+
+    def report(self, models: Sequence[str], space: SpaceEvaluation | None = None) -> None:
+        """Score and show all of it; ``space`` is the embedding space, where it was computed on the way."""
+        from g2m_cli.evaluation.reporting import report_id, report_record, write_study_report
+
+        study, evaluation = self.study, self.settings.evaluation
+        self.artefacts.once(
+            "report",
+            study.report,
+            report_record(study, models, evaluation)["id"],
+            report_id,
+            lambda: write_study_report(study, models, evaluation, seconds=self.artefacts.seconds, space=space),
+        )
 
 
 def check_splits(manifest: Path) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from g2m_encoders import EncoderSettings
     from g2m_eval import EvaluationSettings
     from g2m_gan import GanSettings
+    from g2m_interpret import InterpretationSettings
 
 GAN = "gan"
 GENERATORS = (GAN, "tissue", "sd")
@@ -39,6 +40,7 @@ class StudySettings:
     """By family: ``tissue``, ``sd``."""
     autoencoder: RunSettings[AutoencoderSettings]
     evaluation: RunSettings[EvaluationSettings]
+    interpretation: RunSettings[InterpretationSettings]
 
     def wants_autoencoder(self, generator: str) -> bool:
         """Whether a generator works on latents of an autoencoder of the study's own."""
@@ -79,7 +81,8 @@ def resolve_study(
     generators
         Which to train and score; by default those that belong to the preset.
     overrides
-        ``STAGE.key=value`` with STAGE ``encoders``, ``gan``, ``tissue``, ``sd``, ``vae`` or ``eval``.
+        ``STAGE.key=value`` with STAGE ``encoders``, ``gan``, ``tissue``, ``sd``, ``vae``, ``eval`` or
+        ``interpret``.
 
     Raises
     ------
@@ -92,8 +95,9 @@ def resolve_study(
     from g2m_encoders import PRESETS as ENCODERS
     from g2m_eval import PRESETS as EVALUATIONS
     from g2m_gan import PRESETS as GANS
+    from g2m_interpret import PRESETS as INTERPRETATIONS
 
-    by_stage = grouped(overrides, ("encoders", *GENERATORS, "vae", "eval"))
+    by_stage = grouped(overrides, ("encoders", *GENERATORS, "vae", "eval", "interpret"))
     encoders: RunSettings[Any] = resolve(ENCODERS, preset, overrides=by_stage["encoders"], seed=seed)
     chosen = check_generators(DEFAULT_GENERATORS[preset] if generators is None else generators)
     found = StudySettings(
@@ -108,8 +112,9 @@ def resolve_study(
             AUTOENCODER_PRESETS, "tiny" if preset == "tiny" else "base", overrides=by_stage["vae"], seed=seed
         ),
         evaluation=resolve(EVALUATIONS, preset, overrides=by_stage["eval"], seed=seed),
+        interpretation=resolve(INTERPRETATIONS, preset, overrides=by_stage["interpret"], seed=seed),
     )
-    stages = {"encoders", *chosen, "eval"} | {"vae" for name in chosen if found.wants_autoencoder(name)}
+    stages = {"encoders", *chosen, "eval", "interpret"} | {"vae" for name in chosen if found.wants_autoencoder(name)}
     for stage, settings in by_stage.items():
         if settings and stage not in stages:
             raise InputError(f"--set {stage}.{settings[0]}: this study has no stage {stage}; see --generators")

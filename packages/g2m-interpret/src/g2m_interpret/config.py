@@ -87,6 +87,7 @@ class PerturbationSettings:
     """Regenerating with edited expression."""
 
     renormalise: bool = False  # bring the edited profile back to its library size, so that other genes move instead
+    spots: int = 40  # at most, drawn at random
     seeds: int = 8  # noise vectors a spot, the same for every edit
     resamples: int = 1000  # bootstrap over spots and seeds
     random_sets: int = 40  # expression-matched sets behind "beyond random"
@@ -96,7 +97,7 @@ class PerturbationSettings:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be computed."""
-        _at_least("perturbation", self, seeds=1, resamples=1, random_sets=0, verified=1, batch_size=1)
+        _at_least("perturbation", self, spots=1, seeds=1, resamples=1, random_sets=0, verified=1, batch_size=1)
         if len(self.doses) < 3 or any(dose <= 0 for dose in self.doses):
             raise InputError(f"perturbation.doses: expected at least three positive folds, got {self.doses}")
 
@@ -124,7 +125,7 @@ PRESETS: Mapping[str, InterpretationSettings] = MappingProxyType(
         # Minutes on two CPU cores.
         "tiny": InterpretationSettings(
             attribution=AttributionSettings(untrained=3),
-            perturbation=PerturbationSettings(seeds=4, random_sets=20, verified=50, resamples=500),
+            perturbation=PerturbationSettings(spots=10, seeds=2, random_sets=20, verified=50, resamples=500),
         ),
     }
 )

@@ -31,7 +31,7 @@ def run(
         list[str] | None,
         typer.Option(
             "--set",
-            help="encoders.key=value; gan., tissue., sd., vae. and eval. likewise. Repeatable.",
+            help="encoders.key=value; gan., tissue., sd., vae., eval. and interpret. likewise. Repeatable.",
             metavar="STAGE.KEY=VALUE",
         ),
     ] = None,

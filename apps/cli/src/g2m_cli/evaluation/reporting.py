@@ -24,6 +24,7 @@ from g2m_cli.evaluation.scoring import (
 from g2m_cli.evaluation.space import space_of_study
 from g2m_cli.evaluation.yardsticks import Yardsticks
 from g2m_cli.generation import open_images, read_generated
+from g2m_cli.interpretation.chapters import interpretation_chapters, interpretation_folders
 from g2m_cli.metrics_log import read_metrics
 from g2m_cli.models import file_name, label_of, runs_behind, with_companions
 from g2m_cli.provenance import provenance, read_provenance
@@ -32,6 +33,7 @@ from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
 
 if TYPE_CHECKING:
     from g2m_eval import EvaluationSettings, ReportFigure, ReportSection
+    from g2m_eval.space.evaluate import SpaceEvaluation
 
 
 def write_study_report(
@@ -40,6 +42,7 @@ def write_study_report(
     settings: RunSettings[EvaluationSettings],
     *,
     seconds: Mapping[str, float],
+    space: SpaceEvaluation | None = None,
     out: Path | None = None,
 ) -> Path:
     """Score a study's artefacts and write report.html, metrics.json and figures.
@@ -54,6 +57,8 @@ def write_study_report(
         How to score; the seed is that of the metrics' own network and of permutations.
     seconds
         Time each stage took.
+    space
+        Of `embedding_space` by these settings, where it is at hand.
     out
         Folder; the study's ``report`` by default. An older report there is replaced.
 
@@ -87,14 +92,16 @@ def write_study_report(
     common = score_at_common_spots(study, scores, judge, settings.model, seed=settings.seed)
     for name, entry in common.items():
         scores[name].metrics["at_common_spots"] = entry
-    space = space_of_study(study, spots, judge, models, settings.model.space, seed=settings.seed)
+    shown = space_of_study(study, spots, judge, models, settings.model.space, seed=settings.seed, evaluation=space)
+    genes_between = interpretation_chapters(study)
     record = report_record(study, models, settings)
     metrics: dict[str, Any] = {
         "id": record["id"],
         "dataset": describe_dataset(dataset),
         "encoders": encoders,
         "models": {name: score.metrics for name, score in scores.items()},
-        "clusters": space.metrics,
+        "clusters": shown.metrics,
+        **genes_between.metrics,
         "seconds": dict(seconds),
         "peak_rss_gib": round(peak_gib(), 3),
         "seed": settings.seed,
@@ -108,7 +115,8 @@ def write_study_report(
         comparison_section(labelled),
         what_was_drawn(study, models, spots),
         *(chapter for name, score in scores.items() for chapter in chapters_of(name, score, seed=settings.seed)),
-        *space.sections,
+        *shown.sections,
+        *genes_between.sections,
         how_it_was_trained(study, models, encoders),
     ]
     genes = {
@@ -121,14 +129,15 @@ def write_study_report(
         lead=f"{training_pairs:,} training pairs, {len(spots):,} test spots, {len(dataset.genes):,} genes",
         metrics=metrics,
         sections=sections,
-        summary=[*tiles, encoder_tile(encoders)],
+        summary=[*tiles, encoder_tile(encoders), *genes_between.tiles],
         warnings=[
             *study_warnings([judge.extractor.name], training_pairs=training_pairs),
             *(warning for label, entry in labelled.items() for warning in generator_warnings(label, entry)),
-            *space.warnings,
+            *shown.warnings,
+            *genes_between.warnings,
         ],
         provenance=record,
-        files={**genes, "space.h5ad": space.evaluation.adata.write_h5ad},
+        files={**genes, "space.h5ad": shown.evaluation.adata.write_h5ad},
     )
     return target / "report.html"
 
@@ -164,6 +173,7 @@ def report_record(study: Study, models: Sequence[str], settings: RunSettings[Eva
         **{
             f"generated/{name}": folder_id(study.generated(name)) for model in models for name in with_companions(model)
         },
+        **{name: folder_id(folder) for name, folder in interpretation_folders(study).items()},
     }
     return provenance("report", learned(settings), parents)
 

@@ -83,7 +83,7 @@ def space_of_study(
     """
     from g2m_eval.report.space import space_sections
 
-    found = embedding_space(study, spots, settings, seed=seed) if evaluation is None else evaluation
+    found = embedding_space(study, spots.dataset, settings, seed=seed) if evaluation is None else evaluation
     images = None if judge is None or not models else image_space(study, spots, judge, models, settings, seed=seed)
     metrics = dict(found.metrics) if images is None else {**found.metrics, "mixing": images.metrics}
     sections = space_sections(
@@ -94,7 +94,7 @@ def space_of_study(
     )
 
 
-def embedding_space(study: Study, spots: TestSpots, settings: SpaceSettings, *, seed: int) -> SpaceEvaluation:
+def embedding_space(study: Study, test: PairedDataset, settings: SpaceSettings, *, seed: int) -> SpaceEvaluation:
     """Cluster, name, compare and lay out the embeddings of all test spots and some training pairs.
 
     Raises
@@ -108,12 +108,12 @@ def embedding_space(study: Study, spots: TestSpots, settings: SpaceSettings, *, 
     train = open_dataset(study.dataset, split="train")
     rows = draw(len(train), settings.training_pairs, seed)
     embeddings = read_embeddings(study.embeddings)
-    names = [*train.obs.index[rows], *spots.obs.index]
+    names = [*train.obs.index[rows], *test.obs.index]
     shown = embeddings[rows_of(embeddings, names, study.embeddings)].copy()
     found = evaluate_space(
         embeddings=shown,
-        expression=expression_of([(train, rows), (spots.dataset, np.arange(len(spots)))], shown),
-        truth=truth_of(train, rows, spots),
+        expression=expression_of([(train, rows), (test, np.arange(len(test)))], shown),
+        truth=truth_of(train, rows, test),
         settings=settings,
         seed=seed,
         track=track,
@@ -209,17 +209,18 @@ def expression_of(parts: Sequence[tuple[PairedDataset, NDArray[np.int64]]], show
     return anndata.AnnData(sparse.vstack(blocks, format="csr"), obs=shown.obs[[]].copy(), var=genes)
 
 
-def truth_of(train: PairedDataset, rows: NDArray[np.int64], spots: TestSpots) -> pd.DataFrame | None:
+def truth_of(train: PairedDataset, rows: NDArray[np.int64], test: PairedDataset) -> pd.DataFrame | None:
     """Give region and purity of the rows that are shown; None where nothing is known."""
     import pandas as pd
 
-    if spots.truth is None:
+    of_test = test.truth()
+    if of_test is None:
         return None
     columns = ["region", "purity"]
     of_train = train.truth()
     if of_train is None:
         of_train = pd.DataFrame(np.nan, index=train.obs.index, columns=columns)
-    return pd.concat([of_train.iloc[rows][columns], spots.truth[columns]])
+    return pd.concat([of_train.iloc[rows][columns], of_test[columns]])
 
 
 def overlays_of(spots: TestSpots, evaluation: SpaceEvaluation) -> dict[str, SectionOverlay]:

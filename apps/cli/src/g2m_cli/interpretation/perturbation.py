@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from g2m_cli.console import say, track
 from g2m_cli.interpretation.clusters import JOINT, FoundClusters, read_clusters
-from g2m_cli.interpretation.perturbation_page import perturbation_sections
+from g2m_cli.interpretation.perturbation_page import CHANGES, perturbation_sections
 from g2m_cli.interpretation.perturbation_request import PerturbationRequest, chosen_spots
 from g2m_cli.interpretation.redrawing import Models, aligned, learn_familiarity, patch_width_um
 from g2m_cli.interpretation.strip import FILE as STRIP
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from g2m_data import PairedDataset
     from g2m_interpret import DoseResponse, Edit, InterpretationSettings, Simulator
-
-CHANGES = "changes.csv"
 
 
 @dataclass(frozen=True, kw_only=True)

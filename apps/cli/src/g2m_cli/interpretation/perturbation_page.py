@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from g2m_eval import ReportSection
     from g2m_interpret import DoseResponse, PerturbationSettings
 
+CHANGES = "changes.csv"
 _BARCODE = 9
 _SHOWN = ("edit", "statistic", "before", "after", "change", "low", "high", "change_sd", "beyond_random", "familiar")
 
