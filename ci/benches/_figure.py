@@ -20,9 +20,8 @@ class Figure:
     def met(self) -> bool | None:
         if self.at_least is None and self.at_most is None:
             return None
-        return (self.at_least is None or self.value >= self.at_least) and (
-            self.at_most is None or self.value <= self.at_most
-        )
+        value = float(self.value)  # of numpy's, a comparison would be no bool that JSON knows
+        return (self.at_least is None or value >= self.at_least) and (self.at_most is None or value <= self.at_most)
 
     @property
     def bound(self) -> str:
@@ -31,7 +30,7 @@ class Figure:
         return f"{low} {high}".strip()
 
     def to_dict(self) -> dict[str, object]:
-        return {"name": self.name, "value": self.value, "unit": self.unit, "bound": self.bound, "met": self.met}
+        return {"name": self.name, "value": float(self.value), "unit": self.unit, "bound": self.bound, "met": self.met}
 
 
 @dataclass(frozen=True)
