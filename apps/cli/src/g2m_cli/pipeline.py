@@ -39,6 +39,7 @@ def run_study(
     generators: Sequence[str] | None = None,
     spots: int | None = None,
     overrides: Sequence[str] = (),
+    workers: int = 1,
     launch: Launch | None = None,
 ) -> Path:
     """Take a study from its manifest to a report.
@@ -61,6 +62,8 @@ def run_study(
     overrides
         ``STAGE.key=value``, the stage one of ``encoders``, ``gan``, ``tissue``, ``sd``, ``vae``, ``eval``,
         ``interpret``.
+    workers
+        Sections of the dataset built at the same time.
     launch
         Precision and trackers.
 
@@ -77,7 +80,7 @@ def run_study(
     check_splits(manifest)
     check_weights(settings)
     work = StudyRun(Study(out), settings, Artefacts(out), launch or Launch())
-    work.build(manifest)
+    work.build(manifest, workers=workers)
     genes = InterpretationStages(work.study, settings, work.artefacts)
     genes.check_gene_sets()
     work.train_encoders()
@@ -110,14 +113,18 @@ class StudyRun:
     def __init__(self, study: Study, settings: StudySettings, artefacts: Artefacts, launch: Launch) -> None:
         self.study, self.settings, self.artefacts, self.launch = study, settings, artefacts, launch
 
-    def build(self, manifest: Path) -> None:
+    def build(self, manifest: Path, *, workers: int = 1) -> None:
         """Pair expression and image; of a dataset that is kept, follow the manifest's gene sets."""
         from g2m_data import build_dataset, read_manifest, study_id
         from g2m_data.gene_sets import copy_gene_sets
 
         dataset = self.study.dataset
         self.artefacts.once(
-            "data", dataset, study_id(manifest), dataset_id, lambda: build_dataset(manifest, dataset, track=track)
+            "data",
+            dataset,
+            study_id(manifest),
+            dataset_id,
+            lambda: build_dataset(manifest, dataset, workers=workers, track=track),
         )
         copy_gene_sets(read_manifest(manifest), dataset)
         say_notes(dataset)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from g2m_cli.commands.options import Seed
+from g2m_cli.commands.options import Seed, Workers
 from g2m_cli.console import say, show, track
 
 app = typer.Typer(help="Space Ranger folders to a paired dataset; a phantom kidney to try it on.", no_args_is_help=True)
@@ -41,11 +41,12 @@ def simulate(
 def build(
     study: Annotated[Path, typer.Argument(help="Study manifest (TOML).")],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
+    workers: Workers = 1,
 ) -> None:
     """Pair expression and image of every sample in a study manifest."""
     from g2m_data import build_dataset
 
-    build_dataset(study, out, track=track)
+    build_dataset(study, out, workers=workers, track=track)
     info(out)
 
 

@@ -28,5 +28,13 @@ Set = Annotated[
 Config = Annotated[Path | None, typer.Option(help="TOML file of settings that replace the preset's.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and stop.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
+Workers = Annotated[
+    int,
+    typer.Option(
+        help="Sections built at the same time, each in a process of its own, "
+        "which takes up to 6 GiB of memory for a whole slide of Visium HD.",
+        min=1,
+    ),
+]
 Trackers = Annotated[str, typer.Option(help="Where metrics go besides metrics.jsonl: tensorboard, wandb, …, or none.")]
 Precision = Annotated[str, typer.Option(help="Accelerate's mixed precision: no, bf16, fp16.")]

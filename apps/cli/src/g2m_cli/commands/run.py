@@ -36,6 +36,7 @@ def run(
         ),
     ] = None,
     seed: options.Seed = 0,
+    workers: options.Workers = 1,
     log_with: options.Trackers = "tensorboard",
     precision: options.Precision = "no",
 ) -> None:
@@ -51,6 +52,7 @@ def run(
         generators=None if generators is None else generators.split(","),
         spots=spots,
         overrides=set_ or (),
+        workers=workers,
         launch=Launch(precision=precision, trackers=log_with),
     )
     say(f"report: {page}")
