@@ -22,7 +22,7 @@ Windows: TypeAlias = tuple[Array, Array, int, tuple[int, int], Array]
 Matrix: TypeAlias = tuple[Array, Array, Array, Array]
 """`indptr`, `genes`, `counts` and `totals` of the bins' counts."""
 Runs: TypeAlias = tuple[Array, Array]
-"""First bin, and the one after the last, of every row of every window."""
+"""First, and the one after the last, of every row of every window: of its bins, or of their non-zeros."""
 
 SIXTEEN_BITS = 65_535
 
@@ -30,11 +30,12 @@ SIXTEEN_BITS = 65_535
 @compiled
 def sum_into(windows: Windows, matrix: Matrix, out: Array) -> None:
     """Write sums over windows into `out`, (window, gene): int32, or uint16 if the caller knows that it holds them."""
-    runs, follows = _runs(windows), _follows(windows)
+    bins, follows = _runs(windows), _follows(windows)
+    runs = _entries(bins, matrix)
     sums = np.zeros(out.shape[1], dtype=np.uint16)
-    total = 0
     for window in range(len(out)):
-        total = _move(sums, total, window, runs, follows[window], matrix)
+        _move(sums, window, runs, follows[window], matrix)
+        total = _total(bins[0][window], bins[1][window], matrix[3])
         target = out[window]
         if total <= SIXTEEN_BITS or _sum(sums) == total:
             for gene in range(len(sums)):
@@ -60,11 +61,13 @@ def express_into(windows: Windows, matrix: Matrix, table: Array, out: Array, whe
     -------
     How many counts lie beyond the table.
     """
-    runs, follows = _runs(windows), _follows(windows)
+    bins, follows = _runs(windows), _follows(windows)
+    runs = _entries(bins, matrix)
     sums = np.zeros(out.shape[1], dtype=np.uint16)
-    total, used = 0, 0
+    used = 0
     for window in range(len(out)):
-        total = _move(sums, total, window, runs, follows[window], matrix)
+        _move(sums, window, runs, follows[window], matrix)
+        total = _total(bins[0][window], bins[1][window], matrix[3])
         first = window * out.shape[1]
         if total <= SIXTEEN_BITS or _sum(sums) == total:
             used = _look_up(sums, table[window], out[window], first, where, much, used)
@@ -106,7 +109,7 @@ def compress_into(dense: Array, indptr: Array, indices: Array, data: Array) -> N
 
 @compiled
 def _runs(windows: Windows) -> Runs:
-    """All of them before anything is added: so the processor does not wait for one after the other."""
+    """Bins of all rows of all windows, before anything is added: so the processor need not wait for each in turn."""
     top, left, size, shape, rank = windows
     begin, end = np.zeros((len(top), size), dtype=np.int64), np.zeros((len(top), size), dtype=np.int64)
     for window in range(len(top)):
@@ -116,6 +119,16 @@ def _runs(windows: Windows) -> Runs:
             if 0 <= row < shape[0]:
                 begin[window, line] = rank[row * shape[1] + first]
                 end[window, line] = rank[row * shape[1] + last]
+    return begin, end
+
+
+@compiled
+def _entries(bins: Runs, matrix: Matrix) -> Runs:
+    """Non-zeros of all rows of all windows, for the same reason."""
+    begin, end, indptr = np.empty_like(bins[0]), np.empty_like(bins[1]), matrix[0]
+    for window in range(begin.shape[0]):
+        for line in range(begin.shape[1]):
+            begin[window, line], end[window, line] = indptr[bins[0][window, line]], indptr[bins[1][window, line]]
     return begin, end
 
 
@@ -131,34 +144,31 @@ def _follows(windows: Windows) -> NDArray[np.bool_]:
 
 
 @compiled
-def _move(sums: Array, total: int, window: int, runs: Runs, follows: bool, matrix: Matrix) -> int:
-    """Turn the sums of the window before into this one's; returns their total."""
+def _move(sums: Array, window: int, runs: Runs, follows: bool, matrix: Matrix) -> None:
+    """Turn the sums of the window before into this one's."""
     begin, end = runs
-    if not follows:
+    if follows:
+        _take(sums, begin[window - 1], begin[window], matrix)
+        _add(sums, end[window - 1], end[window], matrix)
+    else:
         for gene in range(len(sums)):
             sums[gene] = 0
         _add(sums, begin[window], end[window], matrix)
-        return _total(begin[window], end[window], matrix[3])
-    before = window - 1
-    _take(sums, begin[before], begin[window], matrix)
-    _add(sums, end[before], end[window], matrix)
-    left, entered = _total(begin[before], begin[window], matrix[3]), _total(end[before], end[window], matrix[3])
-    return total - left + entered
 
 
 @compiled
 def _add(sums: Array, begin: Array, end: Array, matrix: Matrix) -> None:
-    indptr, genes, counts, _ = matrix
+    _, genes, counts, _ = matrix
     for line in range(len(begin)):
-        for entry in range(indptr[begin[line]], indptr[end[line]]):
+        for entry in range(begin[line], end[line]):
             sums[genes[entry]] += counts[entry]
 
 
 @compiled
 def _take(sums: Array, begin: Array, end: Array, matrix: Matrix) -> None:
-    indptr, genes, counts, _ = matrix
+    _, genes, counts, _ = matrix
     for line in range(len(begin)):
-        for entry in range(indptr[begin[line]], indptr[end[line]]):
+        for entry in range(begin[line], end[line]):
             sums[genes[entry]] -= counts[entry]
 
 

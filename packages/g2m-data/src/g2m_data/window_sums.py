@@ -16,8 +16,8 @@ from g2m_data.windows import BinGrid, locate_bins
 if TYPE_CHECKING:
     from g2m_data.window_kernels import Matrix, Windows
 
-BLOCK = 128
-"""Windows summed at once in a stream: their sums fit the processor's outer cache."""
+BLOCK = 64
+"""Windows summed at once in a stream: so few that their sums are read again from the processor's cache."""
 TABLE = 64
 """Counts whose expression is looked up rather than computed; few genes of a window have more."""
 
