@@ -106,7 +106,8 @@ def write_attribution(
     attributed = attribute(study, spots, labels, own, samplewise=alone, pairs=pairs, seed=settings.seed)
     groups = list(dict.fromkeys(attributed.obs[SAMPLE]))
     top = joined({g: top_genes(attributed[attributed.obs[SAMPLE] == g], top=own.top_genes) for g in groups})
-    scores = driver_scores(study.dataset, attributed, spots.truth(), labels) if clusters == REGION else None
+    truth = spots.truth() if clusters == REGION else None
+    scores = None if truth is None else driver_scores(study.dataset, attributed, truth, labels)
     shared = shared_top(attributed).drop(columns=["query", "reference"])
     worst = float(attributed.obs["completeness_error"].max())
     metrics: dict[str, Any] = {

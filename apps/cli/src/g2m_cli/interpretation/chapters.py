@@ -128,9 +128,10 @@ def _sets(study: Study, folder: Path | None) -> ReportSection:
     terms = pd.read_csv(folder / TERMS, dtype={"query": str, "reference": str})
     groups = list(dict.fromkeys(terms[SAMPLE].astype(str)))
     shown = terms_section(terms, groups, own, settings["gene_sets"])
+    chance = own.significance * metrics["tests"]
     text = (
-        f"{shown.text} A high score: the set's genes stand at the top of those that tell the first cluster from the "
-        f"second. p is nominal: of {metrics['tests']:,} tests, some {own.significance * metrics['tests']:,.0f} would "
+        f"{shown.text} Above zero, the set's genes stand at the top of those that tell the first cluster from the "
+        f"second; below, at the bottom. p is nominal: of {metrics['tests']:,} tests, some {chance:,.0f} would "
         f"have p < {own.significance} by chance alone; {metrics['significant']:,} terms pass the filter."
     )
     first = terms.groupby([SAMPLE, "query", "reference"], sort=False).head(_TERMS_OF_A_PAIR)
