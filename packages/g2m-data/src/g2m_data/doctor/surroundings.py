@@ -13,6 +13,7 @@ from g2m_data.progress import Track, silent
 from g2m_data.spaceranger.layout import MATRICES, Layout
 from g2m_data.spaceranger.matrix import iterate_counts, read_barcodes, read_features
 from g2m_data.spaceranger.positions import Positions
+from g2m_data.spaceranger.section import as_arrow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ def read_surroundings(
 
 def _find_rows(matrix: Path, places: pa.Array) -> NDArray[np.int64] | None:
     """(positions,) row of the matrix, -1 where it does not list a barcode; None if it lists others."""
-    barcodes = pa.array(read_barcodes(matrix), pa.binary())
+    barcodes = as_arrow(read_barcodes(matrix))
     if barcodes.equals(places):  # the usual case, told without a hash table of eleven million
         return np.arange(len(places))
     position = pc.index_in(barcodes, value_set=places)

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from g2m_data.errors import InputError
 from g2m_data.progress import Track, silent
+from g2m_data.spaceranger.barcodes import find_in_order
 from g2m_data.spaceranger.layout import Layout, read_scalefactors
 from g2m_data.spaceranger.matrix import iterate_counts, read_barcodes, read_features
 from g2m_data.spaceranger.positions import Positions, read_positions
@@ -120,35 +121,23 @@ def read_section(layout: Layout, genes: Sequence[str]) -> Section:
 
 def _find_rows(layout: Layout, positions: Positions) -> NDArray[np.int64]:
     """(positions,) row of the matrix; -1 where it does not list a barcode."""
-    barcodes = _as_arrow(read_barcodes(layout.matrix))
+    listed = read_barcodes(layout.matrix)
+    position = find_in_order(listed, positions.barcodes)
+    if position is None:
+        barcodes = pa.array(listed.tolist(), pa.binary())
+        found = pc.index_in(barcodes, value_set=positions.barcodes)
+        if found.null_count:
+            example = barcodes.filter(pc.is_null(found))[0].as_py().decode(errors="replace")
+            raise InputError(
+                f"{layout.positions}: does not list {found.null_count} of the {len(barcodes)} barcodes in "
+                f"{layout.matrix} (e.g. {example}); give the positions and the matrix of the same Space Ranger run"
+            )
+        position = found.to_numpy()
     row = np.full(len(positions.barcodes), -1, dtype=np.int64)
-    under_tissue = np.flatnonzero(positions.in_tissue)
-    # the usual case, told without a hash table of eleven million barcodes
-    if len(under_tissue) == len(barcodes) and positions.barcodes.take(pa.array(under_tissue)).equals(barcodes):
-        row[under_tissue] = np.arange(len(barcodes))
-        return row
-    position = pc.index_in(barcodes, value_set=positions.barcodes)
-    if position.null_count:
-        n_unknown = position.null_count
-        example = barcodes.filter(pc.is_null(position))[0].as_py().decode(errors="replace")
-        raise InputError(
-            f"{layout.positions}: does not list {n_unknown} of the {len(barcodes)} barcodes in {layout.matrix} "
-            f"(e.g. {example}); give the positions and the matrix of the same Space Ranger run"
-        )
-    row[position.to_numpy()] = np.arange(len(barcodes))
-    if (row >= 0).sum() != len(barcodes):
+    row[position] = np.arange(len(listed))
+    if (row >= 0).sum() != len(listed):
         raise InputError(f"{layout.matrix}: lists some barcodes twice; copy the file again")
     return row
-
-
-def _as_arrow(barcodes: NDArray[np.bytes_]) -> pa.Array:
-    """Binary strings, by way of arrow's of one length wherever they are of one."""
-    width = barcodes.dtype.itemsize
-    letters = np.ascontiguousarray(barcodes).view(np.uint8).reshape(len(barcodes), width) if width else barcodes
-    if not width or not letters[:, -1:].all():
-        return pa.array(barcodes.tolist(), pa.binary())
-    fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(barcodes), [None, pa.py_buffer(letters)])
-    return fixed.cast(pa.binary())
 
 
 def _order(array: NDArray[np.int32]) -> NDArray[np.int64]:
