@@ -1,0 +1,55 @@
+"""Barcodes of a whole array, found among one another without a hash table of eleven million strings."""
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+
+def find_in_order(barcodes: NDArray[np.bytes_], among: pa.Array) -> NDArray[np.int64] | None:
+    """Find barcodes among others that are of one length and in alphabetical order, as those of bins are.
+
+    The letters that differ are read as digits of a number, which keeps the order.
+
+    Parameters
+    ----------
+    barcodes
+        (n,) what to find.
+    among
+        Arrow's binary strings.
+
+    Returns
+    -------
+    (n,) the place of each; None where the barcodes are of another kind or some are not there: ask a hash table.
+    """
+    width = barcodes.dtype.itemsize
+    if not len(barcodes) or not width:
+        return None
+    try:
+        fixed = among.cast(pa.binary(width))
+    except pa.ArrowException:
+        return None
+    letters = np.frombuffer(fixed.buffers()[1], np.uint8)[fixed.offset * width :][: len(among) * width]
+    theirs = letters.reshape(len(among), width)
+    ours = np.ascontiguousarray(barcodes).view(np.uint8).reshape(len(barcodes), width)
+    low, high = theirs.min(axis=0), theirs.max(axis=0)
+    base = high.astype(np.int64) - low + 1
+    if np.prod(base.astype(np.float64)) > 2**62 or (ours < low).any() or (ours > high).any():
+        return None
+    numbers = _as_numbers(theirs, low, base)
+    if not (np.diff(numbers) > 0).all():
+        return None
+    wanted = _as_numbers(ours, low, base)
+    place = np.searchsorted(numbers, wanted)
+    # what is beyond the last is not there
+    found = place < len(numbers)
+    if not found.all() or (numbers[place] != wanted).any():
+        return None
+    return place
+
+
+def _as_numbers(letters: NDArray[np.uint8], low: NDArray[np.uint8], base: NDArray[np.int64]) -> NDArray[np.int64]:
+    numbers = np.zeros(len(letters), dtype=np.int64)
+    for column in np.flatnonzero(base > 1).tolist():
+        numbers *= base[column]
+        numbers += letters[:, column] - low[column]
+    return numbers

@@ -1,0 +1,38 @@
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from g2m_data.spaceranger.barcodes import find_in_order
+
+NAMES = [f"s_002um_{row:05d}_{col:05d}-1".encode() for row in (7, 99, 3349) for col in range(0, 1200, 11)]
+
+
+@pytest.mark.parametrize("order", ["forward", "shuffled"])
+def test_barcodes_of_bins_are_found(order):
+    chosen = np.arange(5, len(NAMES), 3)
+    if order == "shuffled":
+        np.random.default_rng(0).shuffle(chosen)
+    found = find_in_order(np.array(NAMES)[chosen], pa.array(NAMES, pa.binary()))
+    np.testing.assert_array_equal(found, chosen)
+
+
+def test_part_of_an_array_is_searched_alone():
+    found = find_in_order(np.array(NAMES[40:42]), pa.array(NAMES, pa.binary())[30:60])
+    np.testing.assert_array_equal(found, [10, 11])
+
+
+@pytest.mark.parametrize(
+    ("barcodes", "among"),
+    [
+        ([b"a3"], [b"a1", b"a2", b"a4"]),
+        ([b"a9"], [b"a1", b"a2", b"a4"]),
+        ([b"b1"], [b"a1", b"a2"]),
+        ([b"a1"], [b"a2", b"a1"]),
+        ([b"a1"], [b"a1", b"a1"]),
+        ([b"a1"], [b"a1", b"a11"]),
+        ([], [b"a1"]),
+        ([b"AAAAAAAAAAAAAAAAAAAA"], [b"AAAAAAAAAAAAAAAAAAAA", b"TTTTTTTTTTTTTTTTTTTT"]),
+    ],
+)
+def test_what_is_not_there_or_of_another_kind_is_left_to_a_hash_table(barcodes, among):
+    assert find_in_order(np.array(barcodes, dtype="S"), pa.array(among, pa.binary())) is None
