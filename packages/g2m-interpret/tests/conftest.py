@@ -6,6 +6,7 @@ from jaxtyping import install_import_hook
 
 with install_import_hook("g2m_interpret", "beartype.beartype"):
     for module in (
+        "attribution.halves",
         "attribution.pairs",
         "enrichment.prerank",
         "enrichment.tables",

@@ -32,6 +32,7 @@ def test_true_regions_of_pure_windows_by_default_on_a_phantom(with_truth, interp
     pairs = pd.read_csv(folder / "pairs.csv")
     assert pairs["untrained_auroc"].mean() == pytest.approx(metrics["untrained_auroc"])
     assert pairs["shared_with_difference"].between(0, 1).all()
+    assert pairs["shared_by_halves"].mean() == pytest.approx(metrics["top_genes_shared_by_halves"])
     assert (folder / "figures" / "genes-2-sections-fat-and-glands.png").is_file()
     genes = pd.read_csv(folder / "genes.csv")
     assert set(genes[genes["query"] == "CX"].head(8)["gene"]) <= {f"Gene{number}" for number in range(10)}

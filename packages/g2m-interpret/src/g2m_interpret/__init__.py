@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from g2m_interpret.attribution.halves import shared_by_halves
     from g2m_interpret.attribution.integral import PathIntegral, integrate_gradients
     from g2m_interpret.attribution.pairs import attribute_pairs
     from g2m_interpret.attribution.profiles import ClusterProfiles, cluster_profiles
@@ -94,6 +95,7 @@ _HOME = {
     "screen_table": "perturbation.screen",
     "set_controls": "perturbation.screen",
     "share_beyond": "perturbation.effects",
+    "shared_by_halves": "attribution.halves",
     "shared_top": "attribution.ranking",
     "significant_terms": "enrichment.tables",
     "summarise_changes": "perturbation.effects",
@@ -155,6 +157,7 @@ __all__ = [
     "screen_table",
     "set_controls",
     "share_beyond",
+    "shared_by_halves",
     "shared_top",
     "significant_terms",
     "summarise_changes",

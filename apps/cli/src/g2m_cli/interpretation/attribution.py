@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from g2m_cli.console import say, track
 from g2m_cli.errors import InputError
-from g2m_cli.interpretation.attribution_page import GENES, SAMPLE, genes_section, joined, pairs_section, pairs_table
+from g2m_cli.interpretation.attribution_page import (
+    GENES,
+    HALVES,
+    SAMPLE,
+    genes_section,
+    joined,
+    pairs_section,
+    pairs_table,
+)
 from g2m_cli.interpretation.clusters import REGION, SAMPLEWISE, FoundClusters, labels_of, read_clusters
 from g2m_cli.interpretation.truth import driver_metrics, driver_scores
 from g2m_cli.provenance import provenance
@@ -26,6 +34,7 @@ if TYPE_CHECKING:
     from g2m_interpret import AttributionSettings, InterpretationSettings
 
 FILE = "attributions.h5ad"
+_AGREE = 0.5
 
 Pairs = list[tuple[str, str]]
 
@@ -115,9 +124,10 @@ def write_attribution(
         "pairs": attributed.n_obs,
         "clusters": {name: int((labels == name).sum()) for name in sorted({*labels} - {""})},
         **{f"top_genes_shared_with_{name}": share for name, share in shared.mean().items()},
+        "top_genes_shared_by_halves": attributed.obs[HALVES].mean(),
         **({} if scores is None else driver_metrics(scores)),
     }
-    warnings = _warnings(worst, own)
+    warnings = _warnings(worst, own) + _few(labels, attributed)
     for sentence in warnings:
         say(f"warning: {sentence}")
     write_report(
@@ -166,7 +176,7 @@ def attribute(
     pairs: Pairs | None,
     seed: int,
 ) -> AnnData:
-    """Attribute pairs of clusters, of all sections together or of each; obs gains ``sample``.
+    """Attribute pairs of clusters, of all sections together or of each; obs gains ``sample`` and ``shared_by_halves``.
 
     A section that lacks a cluster of a pair is left out of that pair, and told.
 
@@ -179,7 +189,7 @@ def attribute(
 
     from g2m_cli.generators import device
     from g2m_encoders import ContrastiveModel
-    from g2m_interpret import attribute_pairs, cluster_profiles
+    from g2m_interpret import attribute_pairs, cluster_profiles, shared_by_halves
 
     model = ContrastiveModel.from_pretrained(study.run("encoders") / "model").eval()
     alignment = model.align(list(spots.genes))
@@ -210,6 +220,18 @@ def attribute(
             device=device(),
             track=track,
         )
+        found.obs[HALVES] = shared_by_halves(
+            model.expression,
+            lambda rows: alignment.apply(spots.expression(rows)),
+            group,
+            model.genes,
+            wanted[name],
+            settings=settings,
+            encode=model.embed_expression if settings.reference == "mean-embedding" else None,
+            seed=seed,
+            device=device(),
+            track=track,
+        )
         found.obs[SAMPLE] = name
         if samplewise:
             found.obs_names = [f"{name}: {pair}" for pair in found.obs_names]
@@ -236,6 +258,18 @@ def _wanted(groups: dict[str, NDArray[np.str_]], pairs: Pairs | None) -> dict[st
             f"no two clusters to compare; the spots have {', '.join(every) or 'none'}: choose other sections or pairs"
         )
     return wanted
+
+
+def _few(labels: NDArray[np.str_], found: AnnData) -> list[str]:
+    """Warn where two halves of the spots disagree on most genes."""
+    share, spots = found.obs[HALVES].mean(), [int((labels == name).sum()) for name in {*labels} - {""}]
+    if not share < _AGREE:
+        return []
+    return [
+        f"Halves of these {sum(spots):,} spots (the smallest cluster has {min(spots)}) share only {100 * share:.0f} of "
+        "their 100 top genes on average: single genes, and the gene sets found from them, are hints to be checked in "
+        "more sections."
+    ]
 
 
 def _warnings(worst: float, settings: AttributionSettings) -> list[str]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SAMPLE = "sample"
 """obs of attributions.h5ad: the section whose spots were compared, or how many sections together."""
+HALVES = "shared_by_halves"
+"""obs of attributions.h5ad: share of the 100 top genes that two random halves of the spots have in common."""
 GENES, PAIRS = "genes.csv", "pairs.csv"
 _SHARED = "shared_with_"
 _REFERENCES = 5  # panels of a figure
@@ -48,7 +50,7 @@ def pairs_table(found: AnnData, top: pd.DataFrame, shared: pd.DataFrame, scores:
         Of `driver_scores`, a row a pair.
     """
     keys = [SAMPLE, "query", "reference"]
-    columns = [*keys, "distance_change", "completeness_error", "evaluations"]
+    columns = [*keys, "distance_change", "completeness_error", "evaluations", HALVES]
     table: pd.DataFrame = found.obs.reset_index(drop=True)[columns]
     named = top[top["rank"] <= _NAMED].groupby(keys, observed=True)["gene"].agg(", ".join)
     table = table.join(named.rename("top_genes"), on=keys)
@@ -70,6 +72,8 @@ def pairs_section(table: pd.DataFrame, settings: AttributionSettings) -> ReportS
         f"({settings.reference}), less that of the reference's own. completeness_error: what the attributions of all "
         "genes miss of it, as a share; evaluations: gradients along the path."
     )
+    if HALVES in table:
+        caption += f" {HALVES}: share of the 100 top genes that two random halves of the spots have in common."
     if f"{_SHARED}difference" in table:
         caption += (
             f" {_SHARED}difference: share of the 100 top genes that are also among the 100 of largest difference of "
