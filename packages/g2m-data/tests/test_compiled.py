@@ -1,17 +1,19 @@
+from types import SimpleNamespace
+
 import numba
 
-from g2m_data.compiled import compiled
+from g2m_data import compiled as module
 
 
 def test_code_that_cannot_be_kept_is_compiled_all_the_same(monkeypatch):
-    asked, njit = [], numba.njit
+    asked = []
 
     def refuse_to_keep(**options):
         asked.append(options)
         if options.get("cache"):
             raise RuntimeError("cannot cache function: no locator available")
-        return njit(**options)
+        return numba.njit(**options)
 
-    monkeypatch.setattr(numba, "njit", refuse_to_keep)
-    assert compiled(lambda number: number + 1)(2) == 3
+    monkeypatch.setattr(module, "numba", SimpleNamespace(njit=refuse_to_keep))
+    assert module.compiled(lambda number: number + 1)(2) == 3
     assert asked == [{"cache": True, "nogil": True}, {"nogil": True}]
