@@ -23,6 +23,7 @@ BRIEF = (
     "eval.extractor_steps=20",
     "eval.permutations=99",
     "eval.kernel_subsets=10",
+    "interpret.attribution.untrained=0",
     "interpret.enrichment.permutations=20",
     "interpret.perturbation.spots=2",
     "interpret.perturbation.seeds=1",
