@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from g2m_data.spaceranger.barcodes import find_in_order
+from g2m_data.spaceranger.barcodes import as_arrow, find_in_order
 
 NAMES = [f"s_002um_{row:05d}_{col:05d}-1".encode() for row in (7, 99, 3349) for col in range(0, 1200, 11)]
 
@@ -36,3 +36,8 @@ def test_part_of_an_array_is_searched_alone():
 )
 def test_what_is_not_there_or_of_another_kind_is_left_to_a_hash_table(barcodes, among):
     assert find_in_order(np.array(barcodes, dtype="S"), pa.array(among, pa.binary())) is None
+
+
+@pytest.mark.parametrize("barcodes", [[b"AA-1", b"CA-1"], [b"AA-1", b"CAT-1"], []])
+def test_barcodes_become_arrow_strings_as_they_are(barcodes):
+    assert as_arrow(np.array(barcodes, dtype="S")).to_pylist() == barcodes

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from g2m_data.progress import Track, silent
+from g2m_data.spaceranger.barcodes import as_arrow
 from g2m_data.spaceranger.layout import MATRICES, Layout
 from g2m_data.spaceranger.matrix import iterate_counts, read_barcodes, read_features
 from g2m_data.spaceranger.positions import Positions
-from g2m_data.spaceranger.section import as_arrow
 
 
 @dataclass(frozen=True, kw_only=True)

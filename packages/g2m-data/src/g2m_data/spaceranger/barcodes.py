@@ -5,6 +5,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 
+def as_arrow(barcodes: NDArray[np.bytes_]) -> pa.Array:
+    """Barcodes as arrow's binary strings; where all are of one length, without a Python object for each."""
+    width = barcodes.dtype.itemsize
+    if not width or not len(barcodes):
+        return pa.array(barcodes.tolist(), pa.binary())
+    letters = np.ascontiguousarray(barcodes).view(np.uint8).reshape(len(barcodes), width)
+    if not letters[:, -1].all():  # some are shorter
+        return pa.array(barcodes.tolist(), pa.binary())
+    fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(barcodes), [None, pa.py_buffer(letters)])
+    return fixed.cast(pa.binary())
+
+
 def find_in_order(barcodes: NDArray[np.bytes_], among: pa.Array) -> NDArray[np.int64] | None:
     """Find barcodes among others that are of one length and in alphabetical order, as those of bins are.
 

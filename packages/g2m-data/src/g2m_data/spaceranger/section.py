@@ -12,7 +12,7 @@ from scipy import sparse
 
 from g2m_data.errors import InputError
 from g2m_data.progress import Track, silent
-from g2m_data.spaceranger.barcodes import find_in_order
+from g2m_data.spaceranger.barcodes import as_arrow, find_in_order
 from g2m_data.spaceranger.layout import Layout, read_scalefactors
 from g2m_data.spaceranger.matrix import iterate_counts, read_barcodes, read_features
 from g2m_data.spaceranger.positions import Positions, read_positions
@@ -75,22 +75,7 @@ def read_section(layout: Layout, genes: Sequence[str]) -> Section:
     """
     features = read_features(layout.matrix)
     positions = read_positions(layout.positions)
-    barcodes = pa.array(read_barcodes(layout.matrix).tolist(), pa.binary())
-
-    position = pc.index_in(barcodes, value_set=positions.barcodes)
-    if position.null_count:
-        n_unknown, example = (
-            position.null_count,
-            barcodes.filter(pc.is_null(position))[0].as_py().decode(errors="replace"),
-        )
-        raise InputError(
-            f"{layout.positions}: does not list {n_unknown} of the {len(barcodes)} barcodes in {layout.matrix} "
-            f"(e.g. {example}); give the positions and the matrix of the same Space Ranger run"
-        )
-    row = np.full(len(positions.barcodes), -1, dtype=np.int64)
-    row[position.to_numpy()] = np.arange(len(barcodes))
-    if (row >= 0).sum() != len(barcodes):
-        raise InputError(f"{layout.matrix}: lists some barcodes twice; copy the file again")
+    row = _find_rows(layout, positions)
     wanted = positions.in_tissue if layout.is_hd else positions.in_tissue & (row >= 0)
     n_without_counts = int((positions.in_tissue & (row < 0)).sum())
     if not (wanted & (row >= 0)).any():
@@ -124,7 +109,7 @@ def _find_rows(layout: Layout, positions: Positions) -> NDArray[np.int64]:
     listed = read_barcodes(layout.matrix)
     position = find_in_order(listed, positions.barcodes)
     if position is None:
-        barcodes = pa.array(listed.tolist(), pa.binary())
+        barcodes = as_arrow(listed)
         found = pc.index_in(barcodes, value_set=positions.barcodes)
         if found.null_count:
             example = barcodes.filter(pc.is_null(found))[0].as_py().decode(errors="replace")
