@@ -70,3 +70,23 @@ def test_patches_beyond_the_edge_are_told():
     plan = Resampling(scale=1, height=100, width=80)
     corners = np.array([[0, 0], [-1, 0], [68, 48], [69, 48], [68, 49]])
     assert plan.inside(corners, 32).tolist() == [True, False, True, False, False]
+
+
+@pytest.mark.parametrize("scale", [0.37, 0.9, 1.6])
+def test_each_row_of_tiles_is_read_once(scale, monkeypatch):
+    monkeypatch.setattr(resample, "BAND", 20)
+    image = np.random.default_rng(2).integers(0, 255, (203, 90, 3)).astype(np.uint8)
+    asked = []
+
+    def read(rows, columns):
+        asked.append((rows.start, rows.stop))
+        return image[rows, columns]
+
+    slide = Slide(path="memory", height=203, width=90, _read=read, tile_rows=16)
+    plan = Resampling.plan(203, 90, scale, 1.0, 1)
+    out = np.empty((plan.height, plan.width, 3), np.uint8)
+    resample_slide(slide, plan, out)
+    assert all(start % 16 == 0 for start, _ in asked)
+    assert [start for start, _ in asked[1:]] == [stop for _, stop in asked[:-1]]
+    monkeypatch.undo()
+    np.testing.assert_array_equal(out, run(image, scale, 1.0, 1)[1])
