@@ -1,7 +1,6 @@
 """What every format tells of a section."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
@@ -55,7 +54,7 @@ class ExportedSection:
     def about(self) -> dict[str, Any]:
         """What the numbers are, and how the dataset's own come from them."""
         view = self.dataset.view.rescale(self.entry.get("bin_um", BIN_UM))
-        windows = {"bin_um": self.entry.get("bin_um", BIN_UM), **asdict(view)}
+        windows = {"bin_um": self.entry.get("bin_um", BIN_UM), **view.settings}
         return {
             "dataset": self.dataset.manifest["id"],
             "study": self.dataset.manifest["study"],
