@@ -30,7 +30,7 @@ def test_top_genes_have_a_panel_a_reference():
         }
     )
     figure = figure_top_genes(table, "CX")
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["against BAT", "against OSOM"]
+    assert [axes.get_title(loc="center") for axes in figure.axes] == ["against BAT", "against OSOM"]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["a", "b", "c"]
     assert ink(figure) > 0.01
     with pytest.raises(InputError, match="'ISOM'"):
@@ -44,7 +44,7 @@ def test_enrichment_shows_the_strongest_terms_of_either_sign():
     figure = figure_enrichment(terms, most=2)
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert [label[0] for label in labels] == ["C", "B"]
-    assert "2 of 3" in figure.axes[0].get_title(loc="left")
+    assert "2 of 3" in figure.axes[0].get_title(loc="right")
     assert "no term" in figure_enrichment(terms.iloc[:0]).axes[0].texts[0].get_text()
 
 

@@ -43,7 +43,7 @@ def figure_top_genes(top: pd.DataFrame, query: str, *, genes: int = 12) -> Figur
             axes.set_ylim(genes - 0.4, -0.6)
             axes.tick_params(axis="y", length=0)
             axes.locator_params(axis="x", nbins=3)
-            axes.set_title(f"against {reference}")
+            axes.set_title(f"against {reference}", loc="center")  # from the left, a long name runs out of the figure
         figure.suptitle(f"{query}: genes by attribution", x=0.01, ha="left", fontweight="bold")
         figure.supxlabel("integrated gradient of the squared embedding distance", fontsize=8.5, color=MUTED)
     return figure
@@ -79,7 +79,7 @@ def figure_enrichment(terms: pd.DataFrame, *, most: int = 24) -> Figure:
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("normalised enrichment score")
         if len(shown):
-            axes.set_title(f"{len(shown)} of {len(terms)} significant terms (query / reference)")
+            axes.set_title(f"{len(shown)} of {len(terms)} significant terms (query / reference)", loc="right")
         else:
             axes.text(0.5, 0.5, "no term is significant", transform=axes.transAxes, ha="center", va="center")
             axes.set_yticks([])
