@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _TERMS_OF_A_PAIR = 3  # in the report's table; terms.csv has all
 _PAIR_COLUMNS = ("query", "reference", "top_genes", "driver_auroc", "difference_auroc", "completeness_error")
-_TERM_COLUMNS = ("query", "reference", "term", "nes", "p", "fdr", "set_size", "leading", "leading_genes")
+_TERM_COLUMNS = ("query", "reference", "term", "nes", "p", "fdr", "set_size", "leading")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,17 @@ def _genes(study: Study, folder: Path | None) -> ReportSection:
         "For each ordered pair of clusters, the genes by which the expression encoder, and so every generator behind "
         "it, knows spots of the one from spots of the other. " + pairs.text
     )
-    tables = [replace(one, name="attribution-pairs") for one in pairs.tables]
+    caption = (
+        "top_genes: the three of highest score. completeness_error: what the attributions of all genes miss of the "
+        "distance they explain, as a share."
+    )
+    if "driver_auroc" in table:
+        caption += (
+            " driver_auroc: how well the score tells genes whose true mean is at least 1.5 times higher in the query "
+            "from genes that do not differ (1 = perfectly, 0.5 = not at all); difference_auroc: the same by the plain "
+            "difference of mean expression."
+        )
+    tables = [replace(one, name="attribution-pairs", caption=caption) for one in pairs.tables]
     return ReportSection(title=title, text=text, figures=figures, tables=tables)
 
 
