@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from g2m_data.errors import InputError
     from g2m_data.export import export_sample
     from g2m_data.manifest import Manifest, View, read_manifest
+    from g2m_data.patches import read_patches
     from g2m_data.provenance import study_id
     from g2m_data.simulate import simulate_study
 
@@ -22,6 +23,7 @@ __all__ = [
     "export_sample",
     "open_dataset",
     "read_manifest",
+    "read_patches",
     "simulate_study",
     "study_id",
 ]
@@ -36,6 +38,7 @@ _HOME = {
     "export_sample": "export",
     "open_dataset": "dataset",
     "read_manifest": "manifest",
+    "read_patches": "patches",
     "simulate_study": "simulate",
     "study_id": "provenance",
 }
