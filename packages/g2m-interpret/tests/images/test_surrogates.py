@@ -95,3 +95,8 @@ def test_along_is_the_component_in_a_direction():
 def test_a_scale_that_is_none_is_refused():
     with pytest.raises(InputError, match="microns per pixel"):
         image_surrogates(0.0)
+
+
+def test_nothing_lies_along_a_direction_of_no_length():
+    with pytest.raises(InputError, match=r"towards_fat: the direction has length 0\.0"):
+        along(lambda images: images.mean(dim=(2, 3)), torch.zeros(3), "towards_fat")

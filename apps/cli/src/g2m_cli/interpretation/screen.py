@@ -174,7 +174,8 @@ def screen(
         table["true_effect"] = table["gene"].map(known)
     metrics = screen_metrics(table) | {"surrogate_agreement": float(agreement[request.statistic])}
     if known is not None:
-        metrics |= factor_metrics(ranked.set_index("gene")["predicted"], known)
+        rising = 1 if request.fold > 1 else -1  # true effects are of more of a gene
+        metrics |= factor_metrics(rising * ranked.set_index("gene")["predicted"], known)
     shown = set(strongest(table).iloc[:_PICTURED, 0])
     pictured = [edit for edit in edits if edit.name in shown]
     return Screened(

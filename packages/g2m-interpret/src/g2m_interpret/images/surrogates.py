@@ -96,8 +96,19 @@ def along(
     direction: Float[Tensor, " dim"],
     name: str,
 ) -> ImageStatistics:
-    """Give the image embedding's component along a direction, such as from one cluster's mean to another's."""
-    unit = direction / direction.norm()
+    """Give the image embedding's component along a direction, such as from one cluster's mean to another's.
+
+    Raises
+    ------
+    InputError
+        The direction is 0, or not finite.
+    """
+    length = float(direction.norm())
+    if not 0 < length < float("inf"):
+        raise InputError(
+            f"{name}: the direction has length {length}, so that nothing lies along it; choose other spots"
+        )
+    unit = direction / length
 
     def measure(images: Float[Tensor, "n 3 height width"]) -> dict[str, Float[Tensor, " n"]]:
         return {name: encode_image(images) @ unit}
