@@ -53,22 +53,21 @@ def run_measured(command: list[str], log: Path) -> Run:
 
 
 def _tree_kib(root: int) -> int:
-    parents: dict[int, int] = {}
-    sizes: dict[int, int] = {}
+    children: dict[int, list[int]] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            stat = (entry / "stat").read_text().rpartition(")")[2].split()
-            # shared pages are divided among the processes that map them
-            rollup = (entry / "smaps_rollup").read_text()
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
         except (OSError, ProcessLookupError):
             continue
-        parents[int(entry.name)] = int(stat[1])
-        sizes[int(entry.name)] = next(
-            (int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")), 0
-        )
+        children.setdefault(parent, []).append(int(entry.name))
     total, frontier = 0, [root]
     while frontier:
         pid = frontier.pop()
-        total += sizes.get(pid, 0)
-        frontier += [child for child, parent in parents.items() if parent == pid]
+        frontier += children.get(pid, [])
+        try:
+            # shared pages are divided among the processes that map them; of others it is not asked, for it takes time
+            rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        except (OSError, ProcessLookupError):
+            continue
+        total += next((int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")), 0)
     return total
