@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from scipy.io import mmwrite
 
-LONGEST_S = 60.0
+LONGEST_S = 120.0
 """After which a case counts as endless; one takes a fifth of a second."""
 HD = "raw/binned_outputs/square_002um"
 FILES = {

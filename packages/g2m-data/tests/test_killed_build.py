@@ -41,15 +41,15 @@ class Builder:
             text=True,
         )
 
-    def build(self, kill_after=None):
-        """Build, or be killed after some seconds; gives the exit code and how long it took."""
+    def build(self, kill_after=None, alone=False):
+        """Build, or be killed after some seconds, with its workers or alone; gives the exit code and its seconds."""
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         child, began = int(self.process.stdout.readline()), time.monotonic()
         if kill_after is not None:
             time.sleep(kill_after)
             with suppress(ProcessLookupError):  # it has ended already
-                os.killpg(child, signal.SIGKILL)
+                (os.kill if alone else os.killpg)(child, signal.SIGKILL)
         return int(self.process.stdout.readline()), time.monotonic() - began
 
     def close(self):
@@ -57,14 +57,16 @@ class Builder:
         self.process.wait(60)
 
 
-@pytest.fixture(params=["{}"], ids=["one process"])
+@pytest.fixture
 def builder(request, maker, make_hd, make_spots, stained_image, tmp_path):
     for section, sample, split in ((make_hd(), "bins", "train"), (make_spots(mpp=2.0), "spots", "test")):
         height, width = section.slide.shape[:2]
         section.slide = np.tile(stained_image, (height // 160 + 1, width // 200 + 1, 1))[:height, :width].copy()
         maker.add(section, sample, split=split, layout="hd" if sample == "bins" else None)
     builder = Builder(
-        maker.manifest(patch='pixels = 64\nstain = "macenko"'), tmp_path / "out" / "dataset", request.param
+        maker.manifest(patch='pixels = 64\nstain = "macenko"'),
+        tmp_path / "out" / "dataset",
+        getattr(request, "param", "{}"),
     )
     yield builder
     builder.close()
@@ -77,7 +79,7 @@ def kill_at(builder, moments, seed):
     pairs, rng = len(open_dataset(builder.out)), random.Random(seed)
     killed = 0
     for number in range(moments):
-        code, _ = builder.build(kill_after=rng.uniform(0, 1.05 * seconds))
+        code, _ = builder.build(kill_after=rng.uniform(0, 1.05 * seconds), alone=number % 2 == 1)
         killed += code == -signal.SIGKILL
         if builder.out.exists():
             dataset = open_dataset(builder.out)
@@ -94,5 +96,6 @@ def test_killed_thrice_nothing_partial_is_seen(builder):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("builder", ["{}", "{'workers': 2}"], ids=["one process", "two workers"], indirect=True)
 def test_killed_fifty_times_nothing_partial_is_seen(builder):
     assert kill_at(builder, 50, seed=2) > 25
