@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-CELLS = 10_000
+CELLS = 5_000
 """Windows that are clustered: spread over the section, since neighbours overlap and say much the same."""
 
 
