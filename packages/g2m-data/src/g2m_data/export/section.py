@@ -69,10 +69,10 @@ class ExportedSection:
             **({"windows": windows} if self.entry["platform"] == "visium-hd" else {}),
         }
 
-    def blocks(self) -> Iterator[NDArray[np.int64]]:
+    def blocks(self, size: int = BLOCK) -> Iterator[NDArray[np.int64]]:
         """The section's pairs, a block at a time."""
-        for start in range(0, len(self), BLOCK):
-            yield self.rows[start : start + BLOCK]
+        for start in range(0, len(self), size):
+            yield self.rows[start : start + size]
 
     @property
     def n_blocks(self) -> int:

@@ -24,6 +24,8 @@ from g2m_data.image_store import CHUNK, IMAGE, SMALLEST
 from g2m_data.progress import Track
 
 INSTANCE = "instance_id"
+APPENDED = 2048
+"""Pairs appended to the store at once: many, since each time anndata reads again where the earlier rows end."""
 
 
 def write_spatialdata(section: ExportedSection, path: Path, *, track: Track) -> None:
@@ -44,7 +46,7 @@ def write_spatialdata(section: ExportedSection, path: Path, *, track: Track) -> 
         Shows progress over blocks of pairs.
     """
     shapes, slide = section.sample, f"{section.sample}_slide"
-    rows = list(section.blocks())
+    rows = list(section.blocks(APPENDED))
     seen = iter(track(range(len(rows)), description=f"{section.sample}: counts", total=len(rows)))
     # one block after the other, in order: they are appended to the store
     with dask.config.set(scheduler="synchronous"), ad.settings.override(auto_shard_zarr_v3=False):
@@ -88,7 +90,7 @@ def _table(section: ExportedSection, shapes: str, counts: Any) -> ad.AnnData:
     meta = sparse.csr_matrix(np.zeros((0, n_genes), dtype=np.float32))
     blocks = [
         da.from_delayed(delayed(counts)(rows), shape=(len(rows), n_genes), dtype=np.float32, meta=meta)
-        for rows in section.blocks()
+        for rows in section.blocks(APPENDED)
     ]
     obs = section.obs.assign(region=pd.Categorical([shapes] * len(section)), **{INSTANCE: np.arange(len(section))})
     adata = ad.AnnData(
