@@ -8,6 +8,7 @@ from g2m_data.progress import silent
 
 @pytest.mark.parametrize("sample", ["hd", "spots"])
 def test_library_opens_slide_windows_and_counts_in_one_frame(dataset, sample, tmp_path, monkeypatch):
+    monkeypatch.setattr("g2m_data.export.spatial_store.APPENDED", 100)
     monkeypatch.setattr("g2m_data.export.spatial_store.SMALLEST", 40)  # a slide of several scales
     seen = []
 
@@ -19,7 +20,7 @@ def test_library_opens_slide_windows_and_counts_in_one_frame(dataset, sample, tm
     export_sample(dataset, sample, tmp_path / "out.zarr", to="spatialdata", track=track)
     store = sd.read_zarr(tmp_path / "out.zarr")
     rows = np.flatnonzero(dataset.obs["sample"] == sample)
-    assert len(seen) == seen[0] == -(-len(rows) // 256)
+    assert len(seen) == seen[0] == -(-len(rows) // 100)
 
     table = store.tables["table"]
     np.testing.assert_array_equal(table.X.toarray(), dataset.counts(rows).toarray())
