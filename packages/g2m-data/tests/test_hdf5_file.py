@@ -55,6 +55,6 @@ except OSError as error:
 @pytest.mark.parametrize("checked", ["checked", "not checked"])
 def test_refusal_of_the_disk_is_an_ordinary_error_and_the_process_ends_well(tmp_path, checked):
     # in a process of its own, which is what a full disk crashes when it ends
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "x.h5"), checked]
+    command = [sys.executable, "-B", "-c", SCRIPT, str(tmp_path / "x.h5"), checked]
     ended = subprocess.run(command, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (0, f"True {checked == 'checked'}\n"), ended.stderr
