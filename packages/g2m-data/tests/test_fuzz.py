@@ -42,6 +42,7 @@ FILES = {
         f"{HD}/spatial/tissue_positions.parquet.gz",
         "raw/slide.tif",
     ],
+    "bins of no fixed length": [f"{HD}/filtered_feature_bc_matrix.h5"],
     "spots": ["raw/filtered_feature_bc_matrix.h5", "raw/spatial/tissue_positions_list.csv", "raw/slide.ome.tif"],
 }
 """Studies of one section each, and their input files; every one has its manifest too."""
@@ -95,9 +96,11 @@ def studies(tmp_path_factory, make_hd, make_spots, make_study, stained_image):
         section.slide = np.tile(stained_image, (height // 160 + 1, width // 200 + 1, 1))[:height, :width].copy()
         (root / study).mkdir()
         maker = make_study(root / study)
-        slide = next(Path(file).name for file in files if "slide" in file)
+        slide = next((Path(file).name for file in files if "slide" in file), "slide.tif")
         layout = "hd" if "bins" in study else "visium-1" if any("list" in file for file in files) else "visium-2"
         maker.add(section, "raw", layout=layout, image=slide)
+        if "no fixed length" in study:
+            _lengthen(root / study / files[0])
         if "folder" in study:
             _unfold(root / study / "raw" / "filtered_feature_bc_matrix.h5")
         if "genes.txt" in files:
@@ -113,6 +116,16 @@ def studies(tmp_path_factory, make_hd, make_spots, make_study, stained_image):
             study='genes = "genes.txt"' if "genes.txt" in files else 'genes = "common"',
         )
     return root
+
+
+def _lengthen(path):
+    """Texts of any length where there are some of a fixed one."""
+    with h5py.File(path, "a") as file:
+        group = file["matrix"]
+        for name in ("barcodes", "features/id", "features/name", "features/feature_type"):
+            words = group[name][:].astype(object)
+            del group[name]
+            group.create_dataset(name, data=words, dtype=h5py.string_dtype())
 
 
 def _unfold(path):

@@ -36,6 +36,15 @@ def test_counts_go_to_the_columns_asked_for_in_blocks(path, monkeypatch):
     np.testing.assert_array_equal(counts, expected[:, [2, 4, 0]])
 
 
+def test_barcodes_of_no_fixed_length_are_read_as_those_of_one(path):
+    fixed = matrix.read_barcodes(path)
+    with h5py.File(path, "a") as file:
+        del file["matrix/barcodes"]
+        file["matrix"].create_dataset("barcodes", data=fixed.astype(object), dtype=h5py.string_dtype())
+    assert matrix.read_barcodes(path).dtype == fixed.dtype
+    np.testing.assert_array_equal(matrix.read_barcodes(path), fixed)
+
+
 def test_truncated_file_is_one_clear_line(path):
     path.write_bytes(path.read_bytes()[:-600])
     with pytest.raises(InputError, match=r"m\.h5: truncated or damaged HDF5") as caught:

@@ -51,8 +51,8 @@ def read_barcodes(path: Path) -> NDArray[np.bytes_]:
     if matrix_market.is_matrix_market(path):
         return matrix_market.read_barcodes(path)
     with _open(path) as group:
-        barcodes: NDArray[np.bytes_] = group["barcodes"][:]
-    return barcodes
+        # of no fixed length, as anndata and pandas write names, they come as objects
+        return np.asarray(group["barcodes"][:]).astype(np.bytes_, copy=False)
 
 
 def iterate_counts(
