@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -133,6 +134,15 @@ def _side_by_side(job: Job, workers: int) -> None:
 
 def _listen(stop: Event) -> None:
     _state["stop"] = stop
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    """End this process once the one that started it is gone: an idle worker would wait for its next call for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _verify_share(job: Job, share: tuple[int, int]) -> None:
@@ -144,10 +154,9 @@ def _verify_share(job: Job, share: tuple[int, int]) -> None:
 
 
 def _while_wanted(sequence: Iterable[T], **_: Any) -> Iterator[T]:
-    """Go on until the process that wants the results stops, or is gone."""
-    parent = parent_process()
+    """Go on until the process that wants the results stops."""
     for item in sequence:
-        if _state["stop"].is_set() or parent is None or not parent.is_alive():
+        if _state["stop"].is_set():
             return
         yield item
 
