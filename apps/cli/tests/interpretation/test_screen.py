@@ -92,6 +92,22 @@ def test_the_same_command_redraws_nothing_and_a_larger_top_adds(painted, interpr
     assert "3 of 5 are verified already" in interpret(*arguments, "--top", "5").stderr
 
 
+def test_a_cluster_that_is_found_anew_is_screened_anew(painted, with_space, interpret):
+    import anndata
+
+    arguments = ["screen", "--random-sets", "0", "--top", "2", *SCREEN[:-2], "--spots", "joint=CX", "--limit", "30"]
+    assert interpret(*arguments).exit_code == 0
+    space = anndata.read_h5ad(with_space.root / "space" / "space.h5ad")
+    space.obs["cluster_joint"] = space.obs["cluster_joint"].cat.rename_categories({"CX": "BAT", "BAT": "CX"})
+    space.uns["provenance"]["id"] = "found anew"
+    space.write_h5ad(with_space.root / "space" / "space.h5ad")
+    again = interpret(*arguments)
+    assert again.exit_code == 0, again.output
+    assert "verified already" not in again.stderr
+    made = json.loads((written(painted, "screens") / "provenance.json").read_text())
+    assert made["parents"]["clusters"] == "found anew"
+
+
 def test_sets_are_screened_against_random_sets_of_their_size(painted, interpret, write_gmt, tmp_path):
     sets = {"OWN": [f"Gene{n}" for n in range(6)], "OTHER": [f"Gene{n}" for n in range(20, 26)]}
     write_gmt(tmp_path / "sets.gmt", sets)

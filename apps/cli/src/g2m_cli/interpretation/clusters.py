@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -106,6 +107,17 @@ def read_clusters(study: Study) -> FoundClusters:
             f"{path}: its clusters were found in other embeddings than the study's; {_again(study)} once more"
         )
     return FoundClusters(id=str(made["id"]), obs=obs)
+
+
+def clusters_parent(study: Study, *wheres: Mapping[str, str]) -> dict[str, str]:
+    """Give the id of the found clusters as provenance has it, if spots are chosen by them.
+
+    Raises
+    ------
+    InputError
+        If they are needed and cannot be read.
+    """
+    return {"clusters": read_clusters(study).id} if any(JOINT in where for where in wheres) else {}
 
 
 def _again(study: Study) -> str:

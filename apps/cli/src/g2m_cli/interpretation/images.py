@@ -11,6 +11,7 @@ import numpy as np
 
 from g2m_cli.console import say
 from g2m_cli.interpretation.attribution_page import slug
+from g2m_cli.interpretation.clusters import clusters_parent
 from g2m_cli.interpretation.factor_truth import factor_effects, factor_metrics
 from g2m_cli.interpretation.image_gradients import (
     agreement_of,
@@ -133,7 +134,11 @@ def write_images(
         metrics={"images": {row["statistic"]: _numbers(row) for row in table.to_dict("records")}},
         sections=image_sections(table, genes, request.model, known=bool(scores)),
         warnings=warnings,
-        provenance=provenance("images", {"seeds": own.seeds, **asdict(request), "seed": settings.seed}, models.parents),
+        provenance=provenance(
+            "images",
+            {"seeds": own.seeds, **asdict(request), "seed": settings.seed},
+            {**models.parents, **clusters_parent(study, request.where, request.towards)},
+        ),
         files={FILE: found.write_h5ad, "genes.csv": lambda path: genes.to_csv(path, index=False)},
     )
     return target / "report.html", table

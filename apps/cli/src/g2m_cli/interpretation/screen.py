@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from g2m_cli.console import say
+from g2m_cli.interpretation.clusters import clusters_parent
 from g2m_cli.interpretation.factor_truth import factor_effects, factor_metrics
 from g2m_cli.interpretation.image_gradients import agreement_of, choose_target, gradients, surrogates
 from g2m_cli.interpretation.redrawing import Models, learn_familiarity
@@ -159,7 +160,7 @@ def screen(
         patch_um=target.patch_um,
         batch_size=own.batch_size,
         edits=(*edits, *random.values()),
-        folder=folder / _id(models, request, own, seed),
+        folder=folder / _id(models, [str(name) for name in spots.obs.index[target.rows]], own, seed),
         parents=models.parents,
         familiarity=learn_familiarity(study, models.encoders, spots, target.rows, seed),
         resamples=own.resamples,
@@ -182,7 +183,7 @@ def screen(
         table=table,
         metrics={"statistic": request.statistic, "spots": len(target.rows), "seeds": own.seeds, **metrics},
         strip=draw_strip(job.simulator(models), spots, target.rows, target.expression, pictured, target.keys),
-        parents=models.parents,
+        parents={**models.parents, **clusters_parent(study, request.where)},
     )
 
 
@@ -204,9 +205,12 @@ def _controls(
     return {edit.name: set_controls(genes, expression, edit, number=number, seed=seed) for edit in edits}
 
 
-def _id(models: Models, request: ScreenRequest, settings: PerturbationSettings, seed: int) -> str:
-    """Tell apart what cannot be shared: all but which genes are ranked, by what, and how many are redrawn."""
-    drawn = {"where": dict(request.where), "limit": request.limit, "seeds": settings.seeds, "seed": seed}
+def _id(models: Models, spots: list[str], settings: PerturbationSettings, seed: int) -> str:
+    """Tell apart what cannot be shared: all but which genes are ranked, by what, and how many are redrawn.
+
+    Spots by name: clusters of the same label hold others once they are found anew.
+    """
+    drawn = {"spots": spots, "seeds": settings.seeds, "seed": seed}
     return fingerprint({**drawn, "resamples": settings.resamples, "parents": models.parents})
 
 
