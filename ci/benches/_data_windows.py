@@ -116,13 +116,14 @@ def _section(dataset: str, sample: str) -> tuple[Any, ...]:
     from g2m_data.count_store import read_places, store_path
     from g2m_data.windows import BinGrid, enumerate_windows, window_totals
 
-    view = open_dataset(Path(dataset), samples=[sample]).view
+    opened = open_dataset(Path(dataset), samples=[sample])
+    view = opened.view
     store = store_path(Path(dataset) / "samples" / sample, "visium-hd")
     places = read_places(store)
     grid = BinGrid.from_array(places.array)
     centres = enumerate_windows(grid, view)
     totals = window_totals(grid, places.total_counts, centres, view.window_bins)
-    return grid, read_bin_counts(store), centres, view.window_bins, totals, places.barcodes
+    return grid, read_bin_counts(store, len(opened.genes)), centres, view.window_bins, totals, places.barcodes
 
 
 def _sampled(windows: int) -> Any:

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 from scipy import sparse
 
-from g2m_data.errors import InputError
+from g2m_data.count_store import stored_section
 
 AT_ONCE = 1 << 22
 """Non-zeros read at once, about."""
@@ -70,33 +69,40 @@ class BinCounts:
         return sparse.csr_array(arrays, shape=self.shape)
 
 
-def read_bin_counts(path: Path) -> BinCounts:
+def read_bin_counts(path: Path, n_genes: int) -> BinCounts:
     """Read a stored section's counts, block by block, so that they never lie in memory as wide as they are stored.
 
     Parameters
     ----------
     path
         Its `spots.zarr` or `bins.zarr`, see :mod:`g2m_data.count_store`.
+    n_genes
+        Genes of the dataset's panel.
 
     Raises
     ------
     InputError
-        If it is missing or damaged.
+        If it is missing or damaged, parts that were lost and read as zeros included.
     """
-    try:
-        group = zarr.open_group(path / "X", mode="r")
-        n_rows, n_genes = (int(n) for n in group.attrs["shape"])  # type: ignore[union-attr,arg-type]
-        indptr = np.asarray(group["indptr"][:], dtype=np.int64)  # type: ignore[index]
-        data, indices = group["data"], group["indices"]
-        genes, counts = _read_genes(indices, n_genes), _read_counts(data)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise InputError(
-            f"{path}: the dataset's counts are missing or damaged ({error}); build the dataset again"
-        ) from None
-    is_whole = len(indptr) == n_rows + 1 and indptr[0] == 0 and len(genes) == len(counts) == indptr[-1]
-    if not is_whole or (np.diff(indptr) < 0).any():
-        raise InputError(f"{path}: the dataset's counts are damaged (rows do not meet); build the dataset again")
-    return BinCounts(indptr=indptr, genes=genes, counts=counts, n_genes=n_genes)
+    from g2m_data.window_kernels import are_in_order
+
+    with stored_section(path) as group:
+        stored: Any = group["X"]
+        expected = np.asarray(group["obs/total_counts"][:])  # type: ignore[index]
+        shape = tuple(int(n) for n in stored.attrs["shape"])
+        if shape != (len(expected), n_genes):
+            raise ValueError(f"{shape} instead of {(len(expected), n_genes)} places and genes")
+        indptr = np.asarray(stored["indptr"][:], dtype=np.int64)
+        genes, counts = _read_genes(stored["indices"], n_genes), _read_counts(stored["data"])
+        is_whole = len(indptr) == shape[0] + 1 and indptr[0] == 0 and len(genes) == len(counts) == indptr[-1]
+        if not is_whole or (np.diff(indptr) < 0).any():
+            raise ValueError("rows do not meet")
+        if not are_in_order(indptr, genes):
+            raise ValueError("genes out of order")
+        read = BinCounts(indptr=indptr, genes=genes, counts=counts, n_genes=n_genes)
+        if not np.array_equal(read.totals, expected):
+            raise ValueError("counts that do not add up")
+    return read
 
 
 def _read_genes(stored: Any, n_genes: int) -> NDArray[Any]:
@@ -114,8 +120,8 @@ def _read_counts(stored: Any) -> NDArray[Any]:
     counts = np.empty(stored.shape[0], dtype=np.uint8)
     for place in _blocks(stored):
         block = np.asarray(stored[place])
-        if len(block) and int(block.min()) < 0:
-            raise ValueError("a count below 0")
+        if len(block) and int(block.min()) < 1:  # none is stored: what was lost is read as zeros
+            raise ValueError("a count below 1")
         if (wanted := _count_type(int(block.max(initial=0)))).itemsize > counts.itemsize:
             counts = counts.astype(wanted)
         counts[place] = block

@@ -1,6 +1,8 @@
 """A section's counts on disk: AnnData, `spots.zarr` or `bins.zarr`, rows in row-major order of the array."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +24,9 @@ PACKED = BloscCodec(cname="lz4", clevel=5, shuffle="bitshuffle")
 """2.1 bytes a non-zero, packed and unpacked at gigabytes a second; Zstandard alone takes 2.2 at a tenth of that."""
 BARCODE, BARCODES = "barcode", 1 << 17
 """Name of the index, and how many are of a chunk."""
+
+FARTHEST = 1 << 16
+"""Beyond the last row and column of any array: of a whole slide's bins 3,350."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,21 +153,49 @@ def _write_barcodes(obs: zarr.Group, barcodes: pa.Array) -> None:
 
 
 def read_places(path: Path) -> Places:
-    """Read everything but the counts."""
-    group = _open(path)
-    obs: pd.DataFrame = ad.io.read_elem(group["obs"])
-    return Places(
-        barcodes=obs.index.to_numpy(dtype=object),
-        array=obs[["array_row", "array_col"]].to_numpy(dtype=np.int32),
-        xy=np.asarray(ad.io.read_elem(group["obsm/spatial"]), dtype=np.float64),
-        total_counts=obs["total_counts"].to_numpy(dtype=np.int64),
-    )
+    """Read everything but the counts.
+
+    Raises
+    ------
+    InputError
+        If it is missing or damaged.
+    """
+    with stored_section(path) as group:
+        obs: pd.DataFrame = ad.io.read_elem(group["obs"])
+        places = Places(
+            barcodes=obs.index.to_numpy(dtype=object),
+            array=obs[["array_row", "array_col"]].to_numpy(dtype=np.int32),
+            xy=np.asarray(ad.io.read_elem(group["obsm/spatial"]), dtype=np.float64),
+            total_counts=obs["total_counts"].to_numpy(dtype=np.int64),
+        )
+        row, col = places.array.astype(np.int64).T
+        if len(obs) and (places.array.min() < 0 or places.array.max() > FARTHEST):
+            raise ValueError("places beyond any array")
+        if (np.diff(row * (FARTHEST + 1) + col) <= 0).any():
+            raise ValueError("places out of order")
+        if (places.barcodes == "").any():
+            raise ValueError("places without a barcode")
+        if places.xy.shape != (len(obs), 2) or not np.isfinite(places.xy).all():
+            raise ValueError("coordinates that do not match its places")
+    return places
 
 
-def _open(path: Path) -> zarr.Group:
+@contextmanager
+def stored_section(path: Path) -> Iterator[zarr.Group]:
+    """Open a stored section for reading.
+
+    Raises
+    ------
+    InputError
+        If it is missing, or what is done with it shows that it is damaged.
+    """
     try:
-        return zarr.open_group(path, mode="r")
-    except (OSError, ValueError, KeyError) as error:
+        yield zarr.open_group(path, mode="r")
+    # zarr, its codecs and anndata report damage as any of these, depending on where it lies
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, IndexError, AttributeError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{path}: the dataset's counts are missing or damaged ({error}); build the dataset again"
+            f"{path}: the dataset's counts are missing or damaged ({reason}); build the dataset again"
         ) from None

@@ -90,7 +90,9 @@ class PairedDataset:
         if hash_genes(self.genes) != manifest["gene_hash"]:
             raise InputError(f"{path / 'genes.txt'}: not the panel this dataset was built with; build it again")
         self._pairs = {
-            sample: SamplePairs(sample, path / "samples" / sample, manifest["samples"][sample], view, self.patch_px)
+            sample: SamplePairs(
+                sample, path / "samples" / sample, manifest["samples"][sample], view, self.patch_px, len(self.genes)
+            )
             for sample in samples
         }
         if not any(len(pairs) for pairs in self._pairs.values()):

@@ -38,9 +38,14 @@ class SamplePairs:
         Windows, if it is Visium HD, in bins of 2 µm.
     patch_px
         Pixels along a patch's side.
+    n_genes
+        Genes of the panel.
     """
 
-    def __init__(self, sample: str, folder: Path, entry: dict[str, Any], view: View, patch_px: int) -> None:
+    def __init__(
+        self, sample: str, folder: Path, entry: dict[str, Any], view: View, patch_px: int, n_genes: int
+    ) -> None:
+        self._n_genes = n_genes
         self._folder = folder
         self._patch_px = patch_px
         view = view.rescale(entry.get("bin_um", BIN_UM))
@@ -112,4 +117,5 @@ class SamplePairs:
 
     @cached_property
     def _sums(self) -> WindowSums:
-        return WindowSums.around(self._grid, read_bin_counts(self._store), self._rows, self._window_bins)
+        counts = read_bin_counts(self._store, self._n_genes)
+        return WindowSums.around(self._grid, counts, self._rows, self._window_bins)

@@ -97,6 +97,16 @@ def total_rows_into(indptr: Array, counts: Array, out: Array) -> None:
 
 
 @compiled
+def are_in_order(indptr: Array, genes: Array) -> bool:
+    """Whether each row has its genes in order, none of them twice."""
+    for row in range(len(indptr) - 1):
+        for entry in range(indptr[row] + 1, indptr[row + 1]):
+            if genes[entry] <= genes[entry - 1]:
+                return False
+    return True
+
+
+@compiled
 def compress_into(dense: Array, indptr: Array, indices: Array, data: Array) -> None:
     """Write the non-zeros of `dense` where `indptr` says; takes one place more than there are non-zeros."""
     for row in range(len(dense)):
