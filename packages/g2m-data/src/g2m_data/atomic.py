@@ -37,6 +37,8 @@ def temporary_sibling(out: Path, failure: str) -> Iterator[Path]:
                 out.rename(replaced)
             working.rename(out)
         finally:
+            if replaced.exists() and not out.exists():  # refused or interrupted in between
+                replaced.rename(out)
             _remove(working)
             _remove(replaced)
     except OSError as error:  # no space, no permission
