@@ -1,3 +1,4 @@
+import json
 import os
 import signal
 import subprocess
@@ -77,6 +78,25 @@ def test_workers_end_with_a_parent_that_is_killed(manifest, tmp_path):
         assert worker.wait(timeout=60) == 1
     finally:
         worker.kill()
+
+
+def test_workers_import_nothing_from_the_working_directory(manifest, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "zarr.py").write_text("raise RuntimeError('a file of the user')")
+    monkeypatch.chdir(tmp_path / "here")
+    build_dataset(manifest, tmp_path / "dataset", workers=2)
+    assert (tmp_path / "dataset" / "dataset.json").is_file()
+
+
+def test_want_of_memory_in_a_worker_is_one_line(manifest, tmp_path, monkeypatch, capsys):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(section_workers, "build_section", fail)
+    monkeypatch.setattr(section_workers, "_end_with_parent", lambda: None)
+    (tmp_path / "genes.txt").write_text("Gene1\n")
+    section_workers.main(str(manifest), "first", str(tmp_path))
+    assert json.loads(capsys.readouterr().out)["error"].endswith("nothing was built; try again with fewer workers")
 
 
 def test_less_than_one_worker_is_refused(manifest, tmp_path):

@@ -16,8 +16,9 @@ from g2m_data.panel import read_gene_file
 from g2m_data.progress import Track, silent
 from g2m_data.section_build import build_section
 
-COMMAND = (sys.executable, "-m", "g2m_data.section_workers")
-"""A plain command instead of multiprocessing: it never imports the caller's script a second time."""
+COMMAND = (sys.executable, "-P", "-m", "g2m_data.section_workers")
+"""A plain command instead of multiprocessing: it never imports the caller's script a second time. Nor does it import
+what lies in the working directory, as a user's `random.py`."""
 
 
 def build_sections(
@@ -142,6 +143,11 @@ def main(manifest: str, sample: str, folder: str) -> None:
         content: dict[str, Any] = {"entry": build_section(study, chosen, genes, out / "samples" / sample)}
     except InputError as error:
         content = {"error": str(error)}
+    except MemoryError:
+        content = {
+            "error": f"sample {sample!r}: memory did not suffice to build it; nothing was built; "
+            "try again with fewer workers"
+        }
     except OSError as error:  # no space, no permission
         content = {"error": f"{error.filename or out}: {error.strerror or error}; nothing was built"}
     sys.stdout.write(json.dumps(content))
