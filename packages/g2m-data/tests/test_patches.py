@@ -58,3 +58,18 @@ def test_other_buffers_and_codes_are_refused():
             read_patches(slide, corners, 8, flips=np.array(codes))
         with pytest.raises(ValueError, match="numbers from 0 to 3"):
             read_patches(slide, corners, 8, quarter_turns=np.array(codes))
+
+
+@pytest.mark.parametrize(
+    "slide",
+    [
+        np.zeros((20, 30, 3), np.float32),
+        np.zeros((20, 30), np.uint8),
+        np.zeros((20, 30, 4), np.uint8),
+        np.zeros((3, 20, 30), np.uint8).transpose(1, 2, 0),
+        np.zeros((20, 60, 3), np.uint8)[:, :30],
+    ],
+)
+def test_other_slides_are_refused(slide):
+    with pytest.raises(ValueError, match="contiguous uint8"):
+        read_patches(slide, np.zeros((2, 2), int), 8)

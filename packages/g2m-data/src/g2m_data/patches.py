@@ -49,10 +49,15 @@ def read_patches(
     IndexError
         If a patch lies partly outside the slide.
     ValueError
-        If `out` has another shape or kind, or flips and turns are not of these numbers.
+        If `slide` or `out` has another shape or kind, or flips and turns are not of these numbers.
     """
     from g2m_data.patch_kernels import read_into  # compiled: numba takes half a second to import
 
+    if slide.dtype != np.uint8 or slide.ndim != 3 or slide.shape[2] != 3 or not slide.flags.c_contiguous:
+        raise ValueError(
+            f"a slide must be contiguous uint8 (height, width, 3), found {slide.dtype} {slide.shape}; "
+            "np.ascontiguousarray copies a part of one"
+        )
     corners = np.asarray(corners, dtype=np.int64).reshape(-1, 2)
     shape = (len(corners), 3, size, size)
     if len(corners) and (corners.min() < 0 or (corners.max(axis=0) + size > slide.shape[:2]).any()):
