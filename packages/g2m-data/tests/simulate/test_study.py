@@ -1,4 +1,7 @@
+import errno
+import os
 import tomllib
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -7,7 +10,7 @@ import pytest
 import tifffile
 
 from g2m_data.errors import InputError
-from g2m_data.simulate import simulate_study
+from g2m_data.simulate import section, simulate_study
 from g2m_data.simulate import study as module
 from g2m_data.simulate.anatomy import FACTORS, REGIONS
 from g2m_data.simulate.config import PRESETS
@@ -96,8 +99,28 @@ def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch, workers):
     monkeypatch.setattr(module, "simulate_section", fail)
     monkeypatch.setattr(module, "_write_truth_tables", fail)
     monkeypatch.setattr(module.subprocess, "run", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match="disk full; nothing was simulated"):
         simulate_study(tmp_path / "out", preset="tiny", workers=workers)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_in_a_worker_is_one_line(tmp_path, monkeypatch, capsys):
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "slide.tif")
+
+    monkeypatch.setattr(section, "simulate_section", fail)
+    section.main(str(tmp_path), "tiny", "0", "0")
+    answer = SimpleNamespace(returncode=0, stdout=capsys.readouterr().out)
+    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: answer)
+    with pytest.raises(InputError, match=r"^slide\.tif: No space left on device; nothing was simulated$"):
+        simulate_study(tmp_path / "out", preset="tiny")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_worker_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=-9))
+    with pytest.raises(InputError, match=r"killed \(signal 9\), perhaps for want of memory"):
+        simulate_study(tmp_path / "out", preset="tiny")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -53,6 +54,18 @@ def slide_name(layout: str) -> str:
     return "tissue.btf" if layout == "hd" else "tissue.tif"
 
 
-if __name__ == "__main__":
+def main(root: str, preset: str, seed: str, number: str) -> None:
+    """Simulate one section, as a worker, and print what went wrong as JSON."""
     cv2.setNumThreads(1)  # sections run side by side
-    simulate_section(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    error = None
+    try:
+        simulate_section(Path(root), preset, int(seed), int(number))
+    except MemoryError:
+        error = f"section {number} of the phantom: memory did not suffice; nothing was simulated; use fewer workers"
+    except OSError as problem:  # no space, no permission
+        error = f"{problem.filename or root}: {problem.strerror or problem}; nothing was simulated"
+    sys.stdout.write(json.dumps({"error": error}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from g2m_data.atomic import temporary_sibling
 from g2m_data.errors import InputError
 from g2m_data.progress import Track, silent
 from g2m_data.simulate.anatomy import FACTORS, REGIONS
@@ -53,7 +53,8 @@ def simulate_study(
     Raises
     ------
     InputError
-        For an unknown preset, or a folder that exists.
+        For an unknown preset, a folder that exists, a full disk, or a section for which memory did not suffice; nothing
+        is left behind.
     """
     out = Path(out)
     if preset not in PRESETS:
@@ -61,11 +62,8 @@ def simulate_study(
     if out.exists():
         raise InputError(f"{out} exists already; choose another folder or remove it")
     settings = PRESETS[preset]
-    out.parent.mkdir(parents=True, exist_ok=True)
-    root = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    root.chmod(0o755)
-    try:
-        (root / "truth").mkdir()
+    with temporary_sibling(out, "nothing was simulated") as root:
+        (root / "truth").mkdir(parents=True)
         if len(settings.sections) == 1:  # which then tells by itself how far it has come
             simulate_section(root, preset, seed, 0, track)
         else:
@@ -74,10 +72,6 @@ def simulate_study(
                 pass
         _write_truth_tables(root / "truth", choose_panel(settings, seed))
         (root / "study.toml").write_text(manifest_text(preset, settings))
-        root.rename(out)
-    except BaseException:
-        shutil.rmtree(root, ignore_errors=True)
-        raise
     return out / "study.toml"
 
 
@@ -91,10 +85,19 @@ def _simulate_sections(root: Path, preset: str, seed: int, workers: int, section
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
 
     def run(number: int) -> int:
-        command = [sys.executable, "-m", "g2m_data.simulate.section", str(root), preset, str(seed), str(number)]
+        arguments = [str(root), preset, str(seed), str(number)]
+        # -P: nor does it import what lies in the working directory, as a user's `random.py`
+        command = [sys.executable, "-P", "-m", "g2m_data.simulate.section", *arguments]
         result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if result.returncode < 0:
+            raise InputError(
+                f"section {number} of the phantom: the process that simulated it was killed (signal "
+                f"{-result.returncode}), perhaps for want of memory; nothing was simulated; use fewer workers"
+            )
         if result.returncode:
             raise RuntimeError(f"section {number} of the phantom failed:\n{result.stderr}")
+        if error := json.loads(result.stdout)["error"]:
+            raise InputError(error)
         return number
 
     with ThreadPoolExecutor(workers) as pool:
