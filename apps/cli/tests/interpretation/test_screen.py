@@ -108,6 +108,20 @@ def test_a_cluster_that_is_found_anew_is_screened_anew(painted, with_space, inte
     assert made["parents"]["clusters"] == "found anew"
 
 
+def test_random_genes_stay_in_the_table_of_a_few_named_ones(painted, interpret, tmp_path):
+    (tmp_path / "few.txt").write_text("Gene0\nGene1\nGene30\n")
+    found = interpret("screen", "--genes-from", tmp_path / "few.txt", "--top", "3", "--random-sets", "2", *SCREEN)
+    assert found.exit_code == 0, found.output
+    table = pd.read_csv(written(painted, "screens") / "screen.csv")
+    assert table["rank"].tolist()[:3] == [1, 2, 3]
+    beside = table[~table["screened"]]
+    assert len(beside) == 2
+    assert beside["rank"].isna().all()
+    assert beside[["predicted", "change"]].notna().all(axis=None)
+    metrics = json.loads((written(painted, "screens") / "metrics.json").read_text())["screen"]
+    assert (metrics["ranked"], metrics["verified"], metrics["controls"]) == (3, 3, 2)
+
+
 def test_sets_are_screened_against_random_sets_of_their_size(painted, interpret, write_gmt, tmp_path):
     sets = {"OWN": [f"Gene{n}" for n in range(6)], "OTHER": [f"Gene{n}" for n in range(20, 26)]}
     write_gmt(tmp_path / "sets.gmt", sets)

@@ -56,6 +56,10 @@ def test_genes_can_be_chosen_before_ranking(gradients):
     table = rank_by_gradient(gradients, "pink", fold=0.0, genes=["Gene3", "Gene20"])
     assert table["gene"].tolist() == ["Gene3", "Gene20"]
     assert table["rank"].tolist() == [1, 2]
+    more = rank_by_gradient(gradients, "pink", fold=0.0, genes=["Gene3", "Gene20"], unranked=["Gene20", "Gene7"])
+    assert more["gene"].tolist() == ["Gene3", "Gene20", "Gene7"]
+    assert more["rank"].isna().tolist() == [False, False, True]
+    assert more["predicted"].notna().all()
 
 
 def test_controls_are_other_genes_of_like_expression(spots, genes):

@@ -91,12 +91,13 @@ def write_screen(
     warnings = _warnings(found.metrics, request)
     for sentence in warnings:
         say(f"warning: {sentence}")
+    ranked = f"{found.metrics['ranked']:,} {request.what}s"
     edited = "knocked out" if request.fold == 0 else f"counts x {request.fold:g}"
     where = " and ".join(f"{key} {value}" for key, value in request.where.items()) or "all test sections"
     write_report(
         target,
         title=f"Which {request.what}s move {request.statistic.replace('_', ' ')}: {name}",
-        lead=f"{len(found.table):,} {request.what}s, {edited}, {'' if own.renormalise else 'not '}brought back to the "
+        lead=f"{ranked}, {edited}, {'' if own.renormalise else 'not '}brought back to the "
         f"library size; {request.model}; {found.metrics['spots']} test spots of {where} x {own.seeds} seeds",
         metrics={"screen": found.metrics},
         sections=screen_sections(found.table, found.metrics, request, found.strip),
@@ -137,13 +138,9 @@ def screen(
     models = Models.open(study, request.model)
     target = choose_target(study, models, spots, request, seeds=own.seeds, seed=seed)
     statistics = surrogates(models, target, [request.statistic])
-    ranked = rank_by_gradient(
-        gradients(models, target, statistics),
-        request.statistic,
-        fold=request.fold,
-        genes=request.genes,
-        sets=request.sets,
-    )
+    gradient = gradients(models, target, statistics)
+    asked: dict[str, Any] = {"fold": request.fold, "genes": request.genes, "sets": request.sets}
+    ranked = rank_by_gradient(gradient, request.statistic, **asked)
     edits = [request.edit(name, renormalise=own.renormalise) for name in ranked.iloc[: request.top, 0]]
     controls = _controls(models, target.expression, edits, request, own, seed)
     random = {one.name: one for some in controls.values() for one in some}
@@ -168,7 +165,10 @@ def screen(
     )
     verified = verify(job, models, workers=workers)
     labels = {name: [one.name for one in some] for name, some in controls.items()}
-    table = screen_table(ranked, verified, request.statistic, labels)
+    beside = list(random) if request.sets is None else []
+    table = screen_table(
+        rank_by_gradient(gradient, request.statistic, **asked, unranked=beside), verified, request.statistic, labels
+    )
     agreement = agreement_of(models, spots, target, statistics)["surrogate_agreement"]
     known = factor_effects(study.dataset, request.where).get(request.statistic) if request.sets is None else None
     if known is not None:

@@ -38,7 +38,7 @@ def screen_metrics(table: pd.DataFrame) -> dict[str, Any]:
     drawn = int((table["change"].notna() & ~table["screened"]).sum()) if "gene" in table else screened["controls"].sum()
     several = screened["change"].nunique() > 1 and screened["predicted"].nunique() > 1
     found = {
-        "ranked": len(table),
+        "ranked": int(table["rank"].notna().sum()),
         "verified": len(screened),
         "controls": int(drawn),
         "same_sign": float(screened["same_sign"].mean()),

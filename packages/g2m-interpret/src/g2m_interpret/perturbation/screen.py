@@ -25,6 +25,7 @@ def rank_by_gradient(
     fold: float,
     genes: Collection[str] | None = None,
     sets: Mapping[str, Sequence[str]] | None = None,
+    unranked: Collection[str] = (),
 ) -> pd.DataFrame:
     """Genes, or gene sets, by the change the gradient predicts, largest either way first.
 
@@ -40,6 +41,9 @@ def rank_by_gradient(
         Those to rank; all by default.
     sets
         Rank these instead, each by the sum of its genes' predictions.
+    unranked
+        Genes that follow those ranked, if they are none of them: with a prediction, without a rank. Random ones that
+        are redrawn beside the first.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def rank_by_gradient(
     row = attributions.obs_names.get_loc(statistic)
     source = attributions.layers[keys.KNOCKOUT][row] if fold == 0 else attributions.X[row] * np.log2(fold)
     of_gene = pd.Series(np.asarray(source, dtype=np.float64), index=attributions.var_names.to_numpy())
-    wanted = [*(genes or ()), *(gene for members in (sets or {}).values() for gene in members)]
+    wanted = [*(genes or ()), *unranked, *(gene for members in (sets or {}).values() for gene in members)]
     missing = [gene for gene in wanted if gene not in of_gene.index]
     if missing:
         raise InputError(f"gene {missing[0]} is not in the panel of {len(of_gene)} genes ({len(missing)} in all)")
@@ -70,10 +74,16 @@ def rank_by_gradient(
                 "predicted": [float(of_gene[list(members)].sum()) for members in sets.values()],
             }
         )
-    table["predicted_sd"] = table["predicted"] / max(float(attributions.obs["deviation"].iloc[row]), 1e-12)
+    spread = max(float(attributions.obs["deviation"].iloc[row]), 1e-12)
+    table["predicted_sd"] = table["predicted"] / spread
     table = table.iloc[np.lexsort([table.iloc[:, 0], -table["predicted"].abs()])].reset_index(drop=True)
-    table["rank"] = np.arange(1, len(table) + 1)
-    return table
+    table["rank"] = pd.array(np.arange(1, len(table) + 1), dtype="Int64")
+    beside = [gene for gene in unranked if sets is None and gene not in set(table["gene"])]
+    if not beside:
+        return table
+    predicted = of_gene[beside].to_numpy()
+    more = pd.DataFrame({"gene": beside, "predicted": predicted, "predicted_sd": predicted / spread})
+    return pd.concat([table, more.assign(rank=pd.array([pd.NA] * len(more), dtype="Int64"))], ignore_index=True)
 
 
 def gene_controls(
@@ -127,7 +137,7 @@ def screen_table(
     Parameters
     ----------
     ranked
-        Of `rank_by_gradient`.
+        Of `rank_by_gradient`; a control has a row only if it is there, ranked or not.
     verified
         Of `verify_edits`, whose edits are labelled by their gene or set.
     controls
