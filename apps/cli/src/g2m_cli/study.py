@@ -90,3 +90,8 @@ def read_seconds(file: Path) -> dict[str, float]:
         return dict(json.loads(file.read_text()))
     except (OSError, json.JSONDecodeError):
         return {}
+
+
+def left_out_file(study: Study) -> Path:
+    """Where a run notes which questions of genes it could not ask, and why; the report tells it."""
+    return study.root / "interpret" / "left-out.json"

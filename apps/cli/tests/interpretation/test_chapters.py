@@ -61,6 +61,32 @@ def test_a_study_without_gene_sets_leaves_enrichment_out(stages, capsys):
     assert not (stages.study.root / "interpret").exists()
 
 
+def test_a_study_of_one_cluster_gets_its_report_without_genes(stages, with_truth, monkeypatch, capsys):
+    truth = pd.DataFrame({"region": "CX", "purity": 1.0}, index=[f"{s}:{n}" for s in "AB" for n in range(24)])
+    from g2m_data import open_dataset
+
+    monkeypatch.setattr(type(open_dataset(with_truth.dataset, split="test")), "truth", lambda self: truth)
+    stages.attribute()
+    stages.enrich()
+    told = capsys.readouterr().err
+    assert "attribution: left out, no two clusters to compare" in told
+    assert "enrichment: left out, for there is no attribution" in told
+    genes, sets, redrawn = interpretation_chapters(with_truth).sections
+    assert "Left out of this run: no two clusters" in genes.text
+    assert "Left out of this run: for there is no attribution" in sets.text
+    assert "g2m interpret perturb" in redrawn.text
+
+
+def test_a_pair_without_any_set_leaves_enrichment_out(with_truth, write_gmt, capsys):
+    write_gmt(with_truth.dataset / "truth" / "gene_sets.gmt", {"ONE": ["Gene39"]})
+    settings = resolve_study("tiny", seed=0, overrides=["interpret.enrichment.top_genes=2"])
+    stages = InterpretationStages(with_truth, settings, Artefacts(with_truth.root))
+    stages.attribute()
+    stages.enrich()
+    assert "enrichment: left out, 2 ranked genes and no set" in capsys.readouterr().err
+    assert "Left out of this run: 2 ranked genes" in interpretation_chapters(with_truth).sections[1].text
+
+
 def test_gene_sets_that_do_not_meet_the_panel_stop_a_run(stages, write_gmt):
     folder = stages.study.dataset / "gene_sets"
     folder.mkdir()

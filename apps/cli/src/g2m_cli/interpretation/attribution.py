@@ -39,6 +39,10 @@ _AGREE = 0.5
 Pairs = list[tuple[str, str]]
 
 
+class NothingToCompareError(InputError):
+    """The spots have no two clusters, or none of the pairs asked for."""
+
+
 def attribution_folder(study: Study) -> Path:
     """Where attributions lie unless told otherwise."""
     return study.root / "interpret" / "attribution"
@@ -254,7 +258,7 @@ def _wanted(groups: dict[str, NDArray[np.str_]], pairs: Pairs | None) -> dict[st
         if not wanted[name] or len(wanted[name]) < len(asked):
             say(f"{name} has only {', '.join(clusters)}: {len(wanted[name])} of {len(asked)} pairs compared")
     if not any(wanted.values()):
-        raise InputError(
+        raise NothingToCompareError(
             f"no two clusters to compare; the spots have {', '.join(every) or 'none'}: choose other sections or pairs"
         )
     return wanted

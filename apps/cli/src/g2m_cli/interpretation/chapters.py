@@ -20,7 +20,7 @@ from g2m_cli.interpretation.perturbation_page import CHANGES, changes_section, s
 from g2m_cli.interpretation.strip import FILE as STRIP
 from g2m_cli.interpretation.strip import Strip
 from g2m_cli.provenance import read_provenance
-from g2m_cli.study import Study, dataset_id, folder_id
+from g2m_cli.study import Study, dataset_id, folder_id, left_out_file
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,11 +66,16 @@ def interpretation_chapters(study: Study) -> InterpretationChapters:
     for name, folder in _folders(study).items():
         if folder.is_dir() and name not in folders:
             say(f"{folder}: left out of the report, it was made from other data, models or attributions")
+    left_out = {name: why for name, why in _left_out(study).items() if name not in folders}
     metrics = {name: _metrics(folder)[name] for name, folder in folders.items()}
     sections = [
         _genes(study, folders.get("attribution")),
         _sets(study, folders.get("enrichment")),
-        *_redrawn(study, folders.get("perturbation")),
+        _redrawn(study, folders.get("perturbation")),
+    ]
+    sections = [
+        replace(section, text=f"Left out of this run: {left_out[name]}.") if name in left_out else section
+        for name, section in zip(_folders(study), sections, strict=True)
     ]
     return InterpretationChapters(
         sections=sections, tiles=_tiles(metrics), warnings=_warnings(metrics), metrics=metrics
@@ -83,6 +88,11 @@ def _folders(study: Study) -> dict[str, Path]:
         "enrichment": enrichment_folder(study),
         "perturbation": factors_folder(study) if factors_folder(study).is_dir() else knockout_folder(study),
     }
+
+
+def _left_out(study: Study) -> dict[str, str]:
+    file = left_out_file(study)
+    return dict(json.loads(file.read_text())) if file.is_file() else {}
 
 
 def _genes(study: Study, folder: Path | None) -> ReportSection:
@@ -158,7 +168,7 @@ def _sets(study: Study, folder: Path | None) -> ReportSection:
     return ReportSection(title=title, text=text, figures=shown.figures, tables=tables)
 
 
-def _redrawn(study: Study, folder: Path | None) -> list[ReportSection]:
+def _redrawn(study: Study, folder: Path | None) -> ReportSection:
     import pandas as pd
 
     from g2m_eval import ReportSection
@@ -170,7 +180,7 @@ def _redrawn(study: Study, folder: Path | None) -> list[ReportSection]:
             f"`g2m interpret perturb {study.root} --genes A,B --knockout --model MODEL` redraws spots from edited "
             "expression."
         )
-        return [ReportSection(title=title, text=text)]
+        return ReportSection(title=title, text=text)
     settings, metrics = _settings(folder), _metrics(folder)["perturbation"]
     strip = Strip.load(folder / STRIP)
     if (folder / FACTORS).is_file():
@@ -187,7 +197,7 @@ def _redrawn(study: Study, folder: Path | None) -> list[ReportSection]:
         about = f"Here, {settings['label']} are set to zero: {', '.join(settings['genes'])}."
     figures = [replace(one, name=f"perturbation-{one.name}") for one in (*pictures.figures, *numbers.figures)]
     text = " ".join(part for part in (pictures.text, numbers.text, about) if part)
-    return [ReportSection(title=title, text=text, figures=figures, tables=numbers.tables)]
+    return ReportSection(title=title, text=text, figures=figures, tables=numbers.tables)
 
 
 def _tiles(metrics: dict[str, Any]) -> list[SummaryTile]:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from g2m_cli.artefacts import Artefacts
 from g2m_cli.console import say
 from g2m_cli.errors import InputError
-from g2m_cli.study import Study, folder_id
+from g2m_cli.files import write_json
+from g2m_cli.study import Study, folder_id, left_out_file
 from g2m_cli.study_settings import GAN, StudySettings
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class InterpretationStages:
         self.study, self.settings, self.artefacts = study, settings, artefacts
         self.space: SpaceEvaluation | None = None
         """The embedding space, once clusters had to be found in it."""
+        self.left_out: dict[str, str] = {}
+        """Stages that this study cannot have, and why: hours of training are not lost over them."""
+        left_out_file(study).unlink(missing_ok=True)
 
     def check_gene_sets(self) -> None:
         """Refuse gene sets that do not meet the panel, before hours are spent.
@@ -57,43 +61,58 @@ class InterpretationStages:
 
     def attribute(self) -> None:
         """Ask which genes tell clusters apart: a phantom's true regions, else joint clusters of the embeddings."""
-        from g2m_cli.interpretation.attribution import attribution_folder, attribution_record, write_attribution
+        from g2m_cli.interpretation.attribution import (
+            NothingToCompareError,
+            attribution_folder,
+            attribution_record,
+            write_attribution,
+        )
         from g2m_cli.interpretation.clusters import REGION, kind_of_clusters
 
         study, settings = self.study, self.settings.interpretation
         kind = kind_of_clusters(study, None)
         found = None if kind == REGION else self.found_id()
-        self.artefacts.once(
-            "attribution",
-            attribution_folder(study),
-            attribution_record(study, settings, kind, found)["id"],
-            folder_id,
-            lambda: write_attribution(
-                study, settings, clusters=kind, found=None if kind == REGION else self.find_clusters()
-            ),
-        )
+        try:
+            self.artefacts.once(
+                "attribution",
+                attribution_folder(study),
+                attribution_record(study, settings, kind, found)["id"],
+                folder_id,
+                lambda: write_attribution(
+                    study, settings, clusters=kind, found=None if kind == REGION else self.find_clusters()
+                ),
+            )
+        except NothingToCompareError as error:
+            self._leave_out("attribution", str(error))
 
     def enrich(self) -> None:
         """Ask which gene sets those are, if the study names any."""
         from g2m_cli.interpretation.attribution import attribution_folder
         from g2m_cli.interpretation.enrichment import enrichment_folder, enrichment_record, write_enrichment
         from g2m_data.gene_sets import gene_sets_of
+        from g2m_interpret import InputError as NoSet
 
         study, settings, gene_sets = self.study, self.settings.interpretation, gene_sets_of(self.study.dataset)
         if gene_sets is None:
             say("enrichment: left out, for the manifest names no gene sets")
             return
-        self.artefacts.once(
-            "enrichment",
-            enrichment_folder(study),
-            enrichment_record(attribution_folder(study), settings, gene_sets)["id"],
-            folder_id,
-            lambda: write_enrichment(study, settings),
-        )
+        if "attribution" in self.left_out:
+            self._leave_out("enrichment", "for there is no attribution")
+            return
+        try:
+            self.artefacts.once(
+                "enrichment",
+                enrichment_folder(study),
+                enrichment_record(attribution_folder(study), settings, gene_sets)["id"],
+                folder_id,
+                lambda: write_enrichment(study, settings),
+            )
+        except NoSet as error:
+            self._leave_out("enrichment", str(error))
 
     def perturb(self) -> None:
         """Redraw tissue from edited expression: a phantom's factors driven, of a real study a cluster's genes gone."""
-        from g2m_cli.interpretation.clusters import REGION, kind_of_clusters
+        from g2m_cli.interpretation.clusters import JOINT, REGION, kind_of_clusters
         from g2m_cli.interpretation.factors_report import factors_folder, factors_record, write_factors
         from g2m_cli.interpretation.knockout import knockout_folder, knockout_request
         from g2m_cli.interpretation.perturbation import perturbation_record, write_perturbation
@@ -112,7 +131,13 @@ class InterpretationStages:
                 lambda: write_factors(study, settings, model=GAN),
             )
             return
+        if "attribution" in self.left_out:
+            self._leave_out("perturbation", "for there is no attribution that names a cluster's genes")
+            return
         request = knockout_request(study, model=GAN, limit=settings.model.perturbation.spots)
+        if not request.genes:
+            self._leave_out("perturbation", f"for no gene tells {request.where[JOINT]} from the next largest cluster")
+            return
         folder, found = knockout_folder(study), self.found_id()
         self.artefacts.once(
             "perturbation",
@@ -121,6 +146,12 @@ class InterpretationStages:
             folder_id,
             lambda: write_perturbation(study, settings, request, found=self.find_clusters(), out=folder),
         )
+
+    def _leave_out(self, stage: str, why: str) -> None:
+        self.left_out[stage] = why
+        say(f"{stage}: left out, {why}")
+        left_out_file(self.study).parent.mkdir(parents=True, exist_ok=True)
+        write_json(left_out_file(self.study), self.left_out)
 
     def find_clusters(self) -> FoundClusters:
         """Find the clusters of the embeddings, once for attribution and report."""
