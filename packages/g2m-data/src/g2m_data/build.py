@@ -32,7 +32,8 @@ def build_dataset(
         Replace `out` if it is a dataset already.
     workers
         Sections built at the same time, each in a process of its own; 1 stays in this process. A whole slide of Visium
-        HD takes up to 6 GiB of memory, so that as many workers may take as many times that.
+        HD in 10x HDF5 takes up to 6 GiB of memory, so that as many workers may take as many times that; counts of a
+        matrix market folder are held in memory whole, which may take more.
     track
         Shows progress; signature of :func:`rich.progress.track`.
 

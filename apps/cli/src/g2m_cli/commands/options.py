@@ -32,7 +32,7 @@ Workers = Annotated[
     int,
     typer.Option(
         help="Sections built at the same time, each in a process of its own, "
-        "which takes up to 6 GiB of memory for a whole slide of Visium HD.",
+        "which takes up to 6 GiB of memory for a whole slide of Visium HD (of a matrix market folder, perhaps more).",
         min=1,
     ),
 ]
