@@ -6,7 +6,7 @@ import pytest
 from scipy import sparse
 
 from g2m_data.errors import InputError
-from g2m_data.spaceranger import matrix
+from g2m_data.spaceranger import claims, matrix
 from g2m_data.spaceranger.features import name_features
 from g2m_data.spaceranger.matrix import iterate_counts, read_features
 
@@ -113,6 +113,33 @@ def test_a_field_that_claims_more_than_the_file_can_hold_is_refused_unread(path,
         file["matrix"].create_dataset("data", shape=(1 << 38,), dtype="int32", chunks=(chunk,))
     with pytest.raises(InputError, match=r"m\.h5: .*'matrix/data' claims 274877906944 values, holds 0 bytes"):
         whole(path, np.arange(3), 3)
+
+
+def test_a_field_in_pieces_too_large_to_read_is_to_be_repacked(path, monkeypatch):
+    monkeypatch.setattr(claims, "LARGEST_CHUNK", 100)
+    with pytest.raises(InputError, match=r"stored as pieces of .* GB.*; repack it: h5repack -l matrix/\w+:CHUNK="):
+        whole(path, np.arange(3), 3)
+
+
+def test_no_chunk_is_read_for_more_than_two_blocks(path, monkeypatch):
+    read, parts = matrix.read_block, []
+
+    def remember(dataset, start, stop):
+        parts.append((start, stop))
+        return read(dataset, start, stop)
+
+    monkeypatch.setattr(matrix, "BLOCK", 7)
+    monkeypatch.setattr(matrix, "read_block", remember)
+    with h5py.File(path, "a") as file:
+        for name in ("data", "indices"):
+            values = file["matrix"][name][:]
+            del file["matrix"][name]
+            file["matrix"].create_dataset(name, data=values, chunks=(60,), compression="gzip")
+    np.testing.assert_array_equal(
+        whole(path, np.array([0, 1, 2, 3, 4, -1]), 5).toarray(), np.random.default_rng(0).poisson(1.5, (30, 5))
+    )
+    for first in range(0, len(values), 60):
+        assert sum(start < first + 60 and stop > first for start, stop in set(parts)) <= 2
 
 
 @pytest.mark.parametrize(("name", "dtype"), [("shape", "complex64"), ("data", "bool"), ("indices", "float64")])

@@ -50,10 +50,15 @@ def check_claims(path: Path, group: h5py.Group) -> None:
         stored, chunk = field.id.get_storage_size(), field.dtype.itemsize
         for side in field.chunks or ():
             chunk *= side
-        if field.nbytes > MOST_COMPRESSED * stored + (1 << 20) or chunk > LARGEST_CHUNK:
+        if field.nbytes > MOST_COMPRESSED * stored + (1 << 20):
             raise InputError(
                 f"{path}: truncated or damaged HDF5: 'matrix/{name}' claims {len(field)} values, holds {stored} bytes; "
                 "copy or download it again"
+            )
+        if chunk > LARGEST_CHUNK:
+            raise InputError(
+                f"{path}: 'matrix/{name}' is stored as pieces of {chunk / 1e9:.1f} GB, too large to be read; "
+                f"repack it: h5repack -l matrix/{name}:CHUNK=131072 OLD.h5 NEW.h5"
             )
 
 

@@ -108,7 +108,9 @@ def iterate_counts(
             ends = indptr[rows.start : rows.stop + 1] - start
             return _to_canonical(column_of[feature], count, ends, n_columns)
 
-        firsts = np.searchsorted(indptr, np.arange(0, nnz, BLOCK)).tolist()
+        # not less than a chunk, which is inflated whole for every block that has a part of it
+        step = max(BLOCK, *(field.chunks[0] for field in (indices, data) if field.chunks), 1)
+        firsts = np.searchsorted(indptr, np.arange(0, nnz, step)).tolist()
         bounds = sorted({0, *firsts, n_barcodes})
         blocks = [slice(first, last) for first, last in pairwise(bounds)]
         yield from track(map_ahead(read, blocks), description=description, total=len(blocks))
