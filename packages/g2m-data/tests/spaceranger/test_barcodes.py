@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from g2m_data.spaceranger.barcodes import as_arrow, find_in_order
+from g2m_data.spaceranger.barcodes import as_arrow, find_in_order, find_rows
 
 NAMES = [f"s_002um_{row:05d}_{col:05d}-1".encode() for row in (7, 99, 3349) for col in range(0, 1200, 11)]
 
@@ -41,3 +41,13 @@ def test_what_is_not_there_or_of_another_kind_is_left_to_a_hash_table(barcodes, 
 @pytest.mark.parametrize("barcodes", [[b"AA-1", b"CA-1"], [b"AA-1", b"CAT-1"], []])
 def test_barcodes_become_arrow_strings_as_they_are(barcodes):
     assert as_arrow(np.array(barcodes, dtype="S")).to_pylist() == barcodes
+
+
+@pytest.mark.parametrize("places", [[b"a1", b"a2", b"a3"], [b"a3", b"a1", b"a2"], [b"a1", b"a22", b"a3"]])
+def test_rows_of_places_and_what_is_none_of_them(places):
+    row, unknown = find_rows(np.array([b"a3", b"a9", b"a1"]), pa.array(places, pa.binary()))
+    assert row.tolist() == [{b"a3": 0, b"a1": 2}.get(place, -1) for place in places]
+    assert unknown.to_pylist() == [b"a9"]
+    row, unknown = find_rows(np.array([b"a3", b"a1"]), pa.array(places, pa.binary()))
+    assert row.tolist() == [{b"a3": 0, b"a1": 1}.get(place, -1) for place in places]
+    assert len(unknown) == 0

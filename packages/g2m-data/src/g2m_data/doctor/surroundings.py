@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from g2m_data.progress import Track, silent
-from g2m_data.spaceranger.barcodes import as_arrow
+from g2m_data.spaceranger.barcodes import find_rows
 from g2m_data.spaceranger.layout import MATRICES, Layout
 from g2m_data.spaceranger.matrix import iterate_counts, read_barcodes, read_features
 from g2m_data.spaceranger.positions import Positions
@@ -61,8 +59,8 @@ def read_surroundings(
     InputError
         If the matrix is damaged.
     """
-    row = _find_rows(matrix, positions.barcodes)
-    if row is None or not (row >= 0)[~positions.in_tissue].any():
+    row, unknown = find_rows(read_barcodes(matrix), positions.barcodes)
+    if len(unknown) or not (row >= 0)[~positions.in_tissue].any():
         return None
     features, wanted = read_features(matrix), set(panel)
     column_of_gene = np.array([0 if gene in wanted else -1 for gene in features.genes], dtype=np.int64)
@@ -72,16 +70,3 @@ def read_surroundings(
     off = ~positions.in_tissue
     row = row[off]
     return Surroundings(xy=positions.xy[off], library=np.where(row >= 0, total[row], 0))
-
-
-def _find_rows(matrix: Path, places: pa.Array) -> NDArray[np.int64] | None:
-    """(positions,) row of the matrix, -1 where it does not list a barcode; None if it lists others."""
-    barcodes = as_arrow(read_barcodes(matrix))
-    if barcodes.equals(places):  # the usual case, told without a hash table of eleven million
-        return np.arange(len(places))
-    position = pc.index_in(barcodes, value_set=places)
-    if position.null_count:
-        return None
-    row = np.full(len(places), -1, dtype=np.int64)
-    row[position.to_numpy()] = np.arange(len(barcodes))
-    return row

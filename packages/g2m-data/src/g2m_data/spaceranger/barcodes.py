@@ -2,7 +2,35 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
+
+
+def find_rows(listed: NDArray[np.bytes_], places: pa.Array) -> tuple[NDArray[np.int64], pa.Array]:
+    """Find where a matrix lists each place.
+
+    Parameters
+    ----------
+    listed
+        (rows,) barcodes of the matrix.
+    places
+        Barcodes of the positions, arrow's binary strings.
+
+    Returns
+    -------
+    (places,) the row of each, -1 where there is none; and those listed that are not among the places.
+    """
+    position = find_in_order(listed, places)
+    unknown = pa.array([], pa.binary())
+    rows = np.arange(len(listed))
+    if position is None:
+        barcodes = as_arrow(listed)
+        found = pc.index_in(barcodes, value_set=places)
+        unknown = barcodes.filter(pc.is_null(found))
+        rows, position = rows[~found.is_null().to_numpy(zero_copy_only=False)], found.drop_null().to_numpy()
+    row = np.full(len(places), -1, dtype=np.int64)
+    row[position] = rows
+    return row, unknown
 
 
 def as_arrow(barcodes: NDArray[np.bytes_]) -> pa.Array:

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 from scipy import sparse
 
 from g2m_data.errors import InputError
 from g2m_data.progress import Track, silent
-from g2m_data.spaceranger.barcodes import as_arrow, find_in_order
+from g2m_data.spaceranger.barcodes import find_rows
 from g2m_data.spaceranger.layout import Layout, read_scalefactors
 from g2m_data.spaceranger.matrix import iterate_counts, read_barcodes, read_features
 from g2m_data.spaceranger.positions import Positions, read_positions
@@ -107,19 +106,13 @@ def read_section(layout: Layout, genes: Sequence[str]) -> Section:
 def _find_rows(layout: Layout, positions: Positions) -> NDArray[np.int64]:
     """(positions,) row of the matrix; -1 where it does not list a barcode."""
     listed = read_barcodes(layout.matrix)
-    position = find_in_order(listed, positions.barcodes)
-    if position is None:
-        barcodes = as_arrow(listed)
-        found = pc.index_in(barcodes, value_set=positions.barcodes)
-        if found.null_count:
-            example = barcodes.filter(pc.is_null(found))[0].as_py().decode(errors="replace")
-            raise InputError(
-                f"{layout.positions}: does not list {found.null_count} of the {len(barcodes)} barcodes in "
-                f"{layout.matrix} (e.g. {example}); give the positions and the matrix of the same Space Ranger run"
-            )
-        position = found.to_numpy()
-    row = np.full(len(positions.barcodes), -1, dtype=np.int64)
-    row[position] = np.arange(len(listed))
+    row, unknown = find_rows(listed, positions.barcodes)
+    if len(unknown):
+        raise InputError(
+            f"{layout.positions}: does not list {len(unknown)} of the {len(listed)} barcodes in {layout.matrix} (e.g. "
+            f"{unknown[0].as_py().decode(errors='replace')}); give the positions and the matrix of the same Space "
+            "Ranger run"
+        )
     if (row >= 0).sum() != len(listed):
         raise InputError(f"{layout.matrix}: lists some barcodes twice; copy the file again")
     return row
