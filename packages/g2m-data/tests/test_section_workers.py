@@ -75,7 +75,7 @@ def test_workers_end_with_a_parent_that_is_killed(manifest, tmp_path):
     try:
         time.sleep(0.2)
         worker.stdin.close()
-        assert worker.wait(timeout=60) == 1
+        assert worker.wait(timeout=60) == section_workers.ORPHANED
     finally:
         worker.kill()
 

@@ -20,6 +20,9 @@ COMMAND = (sys.executable, "-P", "-m", "g2m_data.section_workers")
 """A plain command instead of multiprocessing: it never imports the caller's script a second time. Nor does it import
 what lies in the working directory, as a user's `random.py`."""
 
+ORPHANED = 75
+"""How a worker ends whose parent did; not as Python itself ends where something fails."""
+
 
 def build_sections(
     study: Manifest, genes: list[str], folder: Path, *, workers: int = 1, track: Track = silent
@@ -129,7 +132,7 @@ def _read_answer(sample: str, code: int, answer: str, complaints: str) -> dict[s
 def _end_with_parent() -> None:
     while os.read(0, 1):  # the buffered stream would be locked when this process ends
         pass
-    os._exit(1)
+    os._exit(ORPHANED)
 
 
 def main(manifest: str, sample: str, folder: str) -> None:

@@ -13,8 +13,9 @@ from g2m_data.progress import Track
 
 MEANING = {
     "coords": "top-left corner (x, y) = (column, row) of the patch, full-resolution pixels, rounded",
-    "centre": "coords + patch_size_src / 2 is the centre of the patch and of its spot, what obsm['spatial'] of the "
-    "section's AnnData holds, to a pixel of either resolution",
+    "centre": "coords + patch_size_src / 2 - 0.5 (integers are pixel centres) is the centre of the patch, and that "
+    "of its spot, what obsm['spatial'] of the section's AnnData holds, "
+    "to half a pixel of the patch and half one of the slide",
 }
 
 

@@ -73,7 +73,7 @@ def export_sample(dataset: PairedDataset, sample: str, out: Path, *, to: str, tr
         raise InputError(f"{dataset.path}: has no sample {sample!r}, only {', '.join(dataset.samples)}")
     section = ExportedSection(dataset, sample)
     if not len(section):
-        raise InputError(f"{dataset.path}: sample {sample!r} has no window that lies wholly under tissue")
+        raise InputError(f"{dataset.path}: sample {sample!r} has no window that {dataset.view.wanted}")
     if out.exists():
         raise InputError(f"{out}: exists already; name another file, or move it away first")
     write = _WRITERS[to]()

@@ -80,6 +80,6 @@ class ExportedSection:
         return -(-len(self) // BLOCK)
 
     def counts(self) -> Iterator[sparse.csr_array]:
-        """The counts of each block as scanpy's readers give them: float32, which holds them exactly."""
+        """The counts of each block as scanpy's readers give them: float32, exact up to 2**24."""
         for _, dense in self.dataset.stream_counts(self.sample, block=BLOCK):
             yield compress(dense).astype(np.float32)

@@ -54,7 +54,7 @@ def read_barcodes(path: Path) -> NDArray[np.bytes_]:
 
 
 def read_counts(path: Path, column_of_feature: NDArray[np.int64], n_columns: int) -> sparse.csr_array:
-    """Read the counts, int32 (barcodes, n_columns), as :func:`g2m_data.spaceranger.matrix.read_counts` does."""
+    """Read the counts, int32 (barcodes, n_columns), as :func:`g2m_data.spaceranger.matrix.iterate_counts` does."""
     n_barcodes = len(read_barcodes(path))
     rows, columns, data = [], [], []
     n_read = 0
