@@ -11,9 +11,12 @@ CELLS = 5_000
 def cluster(path: str) -> dict[str, float]:
     """Open the file, take every n-th window of it, and do what scanpy's tutorial does; seconds for each."""
     import anndata as ad
+    import h5py
     import numpy as np
     import scanpy as sc
 
+    with h5py.File(path) as file:
+        nonzeros = int(file["X/indptr"][-1])
     began = time.perf_counter()
     backed = ad.read_h5ad(path, backed="r")
     opened = time.perf_counter()
@@ -29,7 +32,7 @@ def cluster(path: str) -> dict[str, float]:
     ended = time.perf_counter()
     return {
         "windows": backed.n_obs,
-        "nonzeros": int(backed.file["X/indptr"][-1]),
+        "nonzeros": nonzeros,
         "open_s": opened - began,
         "read_s": read - opened,
         "cluster_s": ended - read,

@@ -47,7 +47,7 @@ def measure(arguments: list[str]) -> list[Figure]:
 
 
 def _measure(parts: list[str], folder: Path, phantom: Path | None, quarter: Path | None) -> list[Figure]:
-    figures: list[Figure] = []
+    figures = Told()
     if set(parts) != {"export"}:
         phantom, dataset = phantom or folder / "full", folder / "full-dataset"
         if not phantom.exists():
@@ -66,6 +66,15 @@ def _measure(parts: list[str], folder: Path, phantom: Path | None, quarter: Path
             _command(["data", "build", quarter / "study.toml", "--out", dataset], folder)
         figures += export(Section(quarter / "study.toml", dataset), folder)
     return figures
+
+
+class Told(list[Figure]):
+    """Figures that are told as soon as they are measured: a later part may fail."""
+
+    def __iadd__(self, figures: list[Figure]) -> Told:
+        for figure in figures:
+            print(f"{figure.name}: {figure.value:.4g} {figure.unit} {figure.bound}", file=sys.stderr, flush=True)
+        return super().__iadd__(figures)
 
 
 @dataclass(frozen=True)
