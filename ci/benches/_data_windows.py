@@ -23,18 +23,18 @@ def stream(dataset: str, sample: str, folder: str) -> dict[str, float]:
     import numpy as np
     from scipy import sparse
 
-    from g2m_data.window_sums import stream_windows
+    from g2m_data.window_sums import WindowSums
 
     grid, counts, centres, size, totals, _ = _section(dataset, sample)
-    for _ in stream_windows(grid, counts, centres[:WARM], size):
+    for _ in WindowSums.around(grid, counts, centres[:WARM], size).stream():
         pass
     began = time.perf_counter()
-    for _ in stream_windows(grid, counts, centres, size):
+    for _ in WindowSums.around(grid, counts, centres, size).stream():
         pass
     seconds = time.perf_counter() - began
 
     kept, wanted = [], _compared(len(centres))
-    for rows, sums in stream_windows(grid, counts, centres, size):
+    for rows, sums in WindowSums.around(grid, counts, centres, size).stream():
         if not np.array_equal(sums.sum(axis=1, dtype=np.int64), totals[rows]):
             sys.exit(f"the sums of windows {rows.start} to {rows.stop} do not add up to the windows' totals")
         here = wanted[(wanted >= rows.start) & (wanted < rows.stop)]
@@ -52,7 +52,7 @@ def look_up(dataset: str, sample: str, folder: str) -> dict[str, float]:
     from scipy import sparse
 
     grid, counts, centres, size, _, barcodes = _section(dataset, sample)
-    adata = ad.AnnData(X=sparse.csr_matrix(counts.to_csr()), obs=pd.DataFrame(index=barcodes))
+    adata = ad.AnnData(X=sparse.csr_matrix(_as_csr(counts)), obs=pd.DataFrame(index=barcodes))
     streamed = sparse.load_npz(Path(folder) / "sums.npz")
     wanted = _compared(len(centres))
     sampled = _sampled(len(centres))
@@ -73,11 +73,11 @@ def multiply(dataset: str, sample: str, folder: str) -> dict[str, float]:
     import numpy as np
     from scipy import sparse
 
-    from g2m_data.window_sums import sum_windows
+    from g2m_data.window_sums import WindowSums
 
     grid, counts, centres, size, _, _ = _section(dataset, sample)
     wanted, streamed = _compared(len(centres)), sparse.load_npz(Path(folder) / "sums.npz")
-    rows, matrix = _consecutive(len(centres)), counts.to_csr()
+    rows, matrix = _consecutive(len(centres)), _as_csr(counts)
     indicator = _indicator(grid, centres[rows], size, counts.shape[0])
     began = time.perf_counter()
     product = indicator @ matrix
@@ -92,7 +92,7 @@ def multiply(dataset: str, sample: str, folder: str) -> dict[str, float]:
         batch = centres[random.choice(len(centres), size=BATCH, replace=False)]
         indicator = _indicator(grid, batch, size, counts.shape[0])
         began = time.perf_counter()
-        sums = sum_windows(grid, counts, batch, size)
+        sums = WindowSums.around(grid, counts, batch, size).sum(np.arange(BATCH))
         middle = time.perf_counter()
         product = indicator @ matrix
         ended = time.perf_counter()
@@ -124,6 +124,15 @@ def _section(dataset: str, sample: str) -> tuple[Any, ...]:
     centres = enumerate_windows(grid, view)
     totals = window_totals(grid, places.total_counts, centres, view.window_bins)
     return grid, read_bin_counts(store, len(opened.genes)), centres, view.window_bins, totals, places.barcodes
+
+
+def _as_csr(counts: Any) -> Any:
+    import numpy as np
+    from scipy import sparse
+
+    index = np.int32 if counts.nnz <= np.iinfo(np.int32).max else np.int64
+    arrays = (counts.counts.astype(np.int32), counts.genes.astype(index), counts.indptr.astype(index))
+    return sparse.csr_array(arrays, shape=counts.shape)
 
 
 def _sampled(windows: int) -> Any:

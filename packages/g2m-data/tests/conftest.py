@@ -16,6 +16,8 @@ import pytest
 import tifffile
 from scipy import sparse
 
+from g2m_data.bin_counts import BinCounts
+
 COLUMNS = ["barcode", "in_tissue", "array_row", "array_col", "pxl_row_in_fullres", "pxl_col_in_fullres"]
 
 
@@ -291,3 +293,11 @@ def stained_image() -> np.ndarray:
     amount[:, :, :40] = 0
     density = np.tensordot(stains, amount, axes=1)
     return np.clip(240 * np.exp(-density), 0, 255).astype(np.uint8).transpose(1, 2, 0).copy()
+
+
+@pytest.fixture(scope="session")
+def unpack_counts() -> Callable[[BinCounts], sparse.csr_array]:
+    """What a section's counts are, as scipy's."""
+    return lambda counts: sparse.csr_array(
+        (counts.counts.astype(np.int32), counts.genes.astype(np.int32), counts.indptr), shape=counts.shape
+    )

@@ -5,7 +5,7 @@ import zarr
 from scipy import sparse
 
 from g2m_data import bin_counts
-from g2m_data.bin_counts import BinCounts, read_bin_counts
+from g2m_data.bin_counts import read_bin_counts
 from g2m_data.errors import InputError
 
 
@@ -29,28 +29,23 @@ def store(tmp_path, monkeypatch):
     ("largest", "kind"),
     [(255, np.uint8), (256, np.uint16), (65_535, np.uint16), (65_536, np.int32), (2**31 - 1, np.int32)],
 )
-def test_counts_take_the_fewest_bytes_that_hold_them(store, largest, kind):
+def test_counts_take_the_fewest_bytes_that_hold_them(store, unpack_counts, largest, kind):
     matrix = sparse.random_array((60, 40), density=0.3, rng=np.random.default_rng(0), format="csr", dtype=np.int32)
     matrix.data[:] = np.arange(1, matrix.nnz + 1) % 7 + 1
     matrix.data[matrix.nnz * 2 // 3] = largest  # not in the first block
     counts = read_bin_counts(store(matrix), matrix.shape[1])
     assert (counts.counts.dtype, counts.genes.dtype, counts.indptr.dtype) == (kind, np.uint16, np.int64)
     assert (counts.shape, counts.nnz) == ((60, 40), matrix.nnz)
-    assert counts.nbytes == matrix.nnz * (2 + np.dtype(kind).itemsize) + 61 * 8
-    assert (counts.to_csr() != matrix).nnz == 0
+    assert (unpack_counts(counts) != matrix).nnz == 0
     np.testing.assert_array_equal(counts.totals, matrix.sum(axis=1, dtype=np.int64))
-    again = BinCounts.from_csr(matrix)
-    for name in ("indptr", "genes", "counts"):
-        np.testing.assert_array_equal(getattr(again, name), getattr(counts, name))
-        assert getattr(again, name).dtype == getattr(counts, name).dtype
 
 
-def test_a_panel_beyond_sixteen_bits_takes_wider_columns(store):
+def test_a_panel_beyond_sixteen_bits_takes_wider_columns(store, unpack_counts):
     for genes, kind in ((65_536, np.uint16), (65_537, np.int32)):
         matrix = sparse.csr_array(([1, 2], [0, genes - 1], [0, 1, 2]), shape=(2, genes), dtype=np.int32)
         counts = read_bin_counts(store(matrix), matrix.shape[1])
         assert counts.genes.dtype == kind
-        assert (counts.to_csr() != matrix).nnz == 0
+        assert (unpack_counts(counts) != matrix).nnz == 0
 
 
 def test_a_matrix_without_counts_is_read(store):

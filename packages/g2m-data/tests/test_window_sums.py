@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from g2m_data.bin_counts import BinCounts
-from g2m_data.window_sums import TABLE, WindowSums, compress, stream_windows, sum_windows
+from g2m_data.window_sums import TABLE, WindowSums, compress
 from g2m_data.windows import BinGrid
 
 GENES = 7
@@ -32,6 +32,21 @@ def sections(draw):
     return array, counts, centres, size
 
 
+def pack(counts):
+    matrix = sparse.csr_array(counts)
+    kind = np.min_scalar_type(int(matrix.data.max(initial=0)))
+    return BinCounts(
+        indptr=matrix.indptr.astype(np.int64),
+        genes=matrix.indices.astype(np.uint16),
+        counts=matrix.data.astype(kind if kind.itemsize < 4 else np.int32),
+        n_genes=counts.shape[1],
+    )
+
+
+def sum_windows(grid, counts, centres, size, **threads):
+    return WindowSums.around(grid, counts, centres, size).sum(np.arange(len(centres)), **threads)
+
+
 def naive_sums(array, counts, centres, size):
     half = size // 2
     inside = [np.abs(array - array[centre]).max(axis=1) <= half for centre in centres]
@@ -42,7 +57,7 @@ def naive_sums(array, counts, centres, size):
 @given(sections(), st.integers(1, 3))
 def test_gathered_sums_match_naive_loop_for_any_windows_in_any_order(section, threads):
     array, counts, centres, size = section
-    packed = BinCounts.from_csr(sparse.csr_array(counts))
+    packed = pack(counts)
     sums = sum_windows(BinGrid.from_array(array), packed, centres, size, threads=threads)
     assert sums.dtype == np.int32
     np.testing.assert_array_equal(sums, naive_sums(array, counts, centres, size))
@@ -52,10 +67,11 @@ def test_gathered_sums_match_naive_loop_for_any_windows_in_any_order(section, th
 @given(sections(), st.integers(1, 5), st.integers(1, 3))
 def test_streamed_sums_match_naive_loop_whatever_the_block(section, block, threads):
     array, counts, centres, size = section
-    packed, expected = BinCounts.from_csr(sparse.csr_array(counts)), naive_sums(array, counts, centres, size)
+    packed, expected = pack(counts), naive_sums(array, counts, centres, size)
     narrow = expected.sum(axis=1).max(initial=0) < 1 << 16
     seen = 0
-    for part, sums in stream_windows(BinGrid.from_array(array), packed, centres, size, block=block, threads=threads):
+    windows = WindowSums.around(BinGrid.from_array(array), packed, centres, size)
+    for part, sums in windows.stream(block=block, threads=threads):
         assert (part.start, sums.dtype) == (seen, np.uint16 if narrow else np.int32)
         np.testing.assert_array_equal(sums, expected[part])
         seen = part.stop
@@ -67,7 +83,7 @@ def two_windows(totals):
     array = np.stack(np.meshgrid(np.arange(3), np.arange(4), indexing="ij"), axis=-1).reshape(-1, 2)
     counts = np.zeros((12, GENES), dtype=np.int64)
     counts[[0, 3], 0] = totals
-    return BinGrid.from_array(array), BinCounts.from_csr(sparse.csr_array(counts)), np.array([5, 6])
+    return BinGrid.from_array(array), pack(counts), np.array([5, 6])
 
 
 @pytest.mark.parametrize(
@@ -77,7 +93,7 @@ def test_sums_are_exact_where_sixteen_bits_overflow(totals):
     grid, counts, centres = two_windows(totals)
     np.testing.assert_array_equal(sum_windows(grid, counts, centres, 3)[:, 0], totals)
     np.testing.assert_array_equal(sum_windows(grid, counts, centres, 3, threads=1)[:, 0], totals)
-    ((part, sums),) = stream_windows(grid, counts, centres, 3)
+    ((part, sums),) = WindowSums.around(grid, counts, centres, 3).stream()
     assert (part, sums.dtype) == (slice(0, 2), np.uint16 if max(totals) < 65_536 else np.int32)
     np.testing.assert_array_equal(sums[:, 0], totals)
     out = np.empty((2, GENES), np.float32)
@@ -87,9 +103,9 @@ def test_sums_are_exact_where_sixteen_bits_overflow(totals):
 
 def test_a_total_beyond_sixteen_bits_of_genes_that_are_not_stays_exact():
     grid, counts, centres = two_windows((65_535, 65_535))
-    wide = BinCounts.from_csr(sparse.csr_array(counts.to_csr().toarray() @ np.ones((GENES, GENES), dtype=np.int64)))
+    wide = pack(np.repeat(counts.totals[:, None], GENES, axis=1))
     np.testing.assert_array_equal(sum_windows(grid, wide, centres, 3), np.full((2, GENES), 65_535))
-    for _, sums in stream_windows(grid, wide, centres, 3):
+    for _, sums in WindowSums.around(grid, wide, centres, 3).stream():
         np.testing.assert_array_equal(sums, np.full((2, GENES), 65_535))
 
 
@@ -97,7 +113,7 @@ def test_a_total_beyond_sixteen_bits_of_genes_that_are_not_stays_exact():
 @given(sections(), st.integers(1, 3), st.integers(0, 2**32 - 1))
 def test_expression_is_the_logarithm_of_scaled_sums_to_the_last_bit(section, threads, seed):
     array, counts, centres, size = section
-    windows = WindowSums.around(BinGrid.from_array(array), BinCounts.from_csr(sparse.csr_array(counts)), centres, size)
+    windows = WindowSums.around(BinGrid.from_array(array), pack(counts), centres, size)
     rng = np.random.default_rng(seed)
     index = rng.permutation(len(centres))
     factor = rng.gamma(1.0, 2.0, len(index)).astype(np.float32)
@@ -113,9 +129,9 @@ def test_expression_is_the_logarithm_of_scaled_sums_to_the_last_bit(section, thr
 
 def test_a_stream_left_early_or_begun_with_no_windows_ends():
     grid, counts, centres = two_windows((3, 4))
-    for _ in stream_windows(grid, counts, np.tile(centres, 50), 3, block=1):
+    for _ in WindowSums.around(grid, counts, np.tile(centres, 50), 3).stream(block=1):
         break
-    assert list(stream_windows(grid, counts, centres[:0], 3)) == []
+    assert list(WindowSums.around(grid, counts, centres[:0], 3).stream()) == []
     assert sum_windows(grid, counts, centres[:0], 3).shape == (0, GENES)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from g2m_data.count_store import stored_section
 
@@ -37,11 +36,6 @@ class BinCounts:
         """How many non-zeros there are."""
         return len(self.counts)
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory it takes."""
-        return self.indptr.nbytes + self.genes.nbytes + self.counts.nbytes
-
     @cached_property
     def totals(self) -> NDArray[np.int64]:
         """(n,): counts of all genes of each row."""
@@ -50,23 +44,6 @@ class BinCounts:
         totals = np.empty(self.shape[0], dtype=np.int64)
         total_rows_into(self.indptr, self.counts, totals)
         return totals
-
-    @classmethod
-    def from_csr(cls, matrix: sparse.csr_array | sparse.csr_matrix) -> "BinCounts":
-        """Pack a matrix of whole numbers of at least 0, (rows, genes)."""
-        largest = int(matrix.data.max(initial=0))
-        return cls(
-            indptr=matrix.indptr.astype(np.int64),
-            genes=matrix.indices.astype(_gene_type(matrix.shape[1])),
-            counts=matrix.data.astype(_count_type(largest)),
-            n_genes=matrix.shape[1],
-        )
-
-    def to_csr(self) -> sparse.csr_array:
-        """Unpack to scipy's, int32 with as wide indices as it needs."""
-        index = np.int32 if self.nnz <= np.iinfo(np.int32).max else np.int64
-        arrays = (self.counts.astype(np.int32), self.genes.astype(index), self.indptr.astype(index))
-        return sparse.csr_array(arrays, shape=self.shape)
 
 
 def read_bin_counts(path: Path, n_genes: int) -> BinCounts:

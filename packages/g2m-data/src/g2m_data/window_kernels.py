@@ -79,14 +79,6 @@ def express_into(windows: Windows, matrix: Matrix, table: Array, out: Array, whe
 
 
 @compiled
-def total_into(windows: Windows, totals: Array, out: Array) -> None:
-    """Write the sum over windows of a number per bin into `out`, (window,)."""
-    begin, end = _runs(windows)
-    for window in range(len(out)):
-        out[window] = _total(begin[window], end[window], totals)
-
-
-@compiled
 def total_rows_into(indptr: Array, counts: Array, out: Array) -> None:
     """Write the sum of each row of compressed rows."""
     for row in range(len(out)):

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from g2m_data.bin_counts import BinCounts
 from g2m_data.threads import THREADS, run_ahead, run_in_threads, split
-from g2m_data.windows import BinGrid, locate_bins
+from g2m_data.windows import BinGrid, locate_bins, total_boxes
 
 if TYPE_CHECKING:
     from g2m_data.window_kernels import Matrix, Windows
@@ -20,53 +20,6 @@ BLOCK = 64
 """Windows summed at once in a stream: so few that their sums are read again from the processor's cache."""
 TABLE = 64
 """Counts whose expression is looked up rather than computed; few genes of a window have more."""
-
-
-def sum_windows(
-    grid: BinGrid, counts: BinCounts, centres: NDArray[np.int64], window_bins: int, *, threads: int = THREADS
-) -> NDArray[np.int32]:
-    """Sum the counts of the bins in each of some windows, see :meth:`WindowSums.sum`.
-
-    Parameters
-    ----------
-    counts
-        (bins, genes), rows in storage order.
-    centres
-        (n,) storage indices of the windows' centre bins.
-    threads
-        How many share the windows.
-
-    Returns
-    -------
-    int32 (n, genes), dense.
-    """
-    windows = WindowSums.around(grid, counts, centres, window_bins)
-    return windows.sum(np.arange(len(centres)), threads=threads)
-
-
-def stream_windows(
-    grid: BinGrid,
-    counts: BinCounts,
-    centres: NDArray[np.int64],
-    window_bins: int,
-    *,
-    block: int = BLOCK,
-    threads: int = THREADS,
-) -> Iterator[tuple[slice, NDArray[np.uint16] | NDArray[np.int32]]]:
-    """Sum the counts of many windows, a block at a time, see :meth:`WindowSums.stream`.
-
-    Parameters
-    ----------
-    counts
-        (bins, genes), rows in storage order.
-    centres
-        (n,) storage indices of the windows' centre bins, as :func:`~g2m_data.windows.enumerate_windows` gives them.
-    block
-        Windows in a block.
-    threads
-        Threads that work ahead of the caller.
-    """
-    return WindowSums.around(grid, counts, centres, window_bins).stream(block=block, threads=threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,15 +47,7 @@ class WindowSums:
     @cached_property
     def totals(self) -> NDArray[np.int64]:
         """(window,): sum over all genes of each."""
-        from g2m_data.window_kernels import total_into
-
-        totals, per_bin = np.empty(len(self), dtype=np.int64), self.counts.totals
-
-        def work(part: slice) -> None:
-            total_into(self._where(part), per_bin, totals[part])
-
-        run_in_threads(work, split(len(self), THREADS))
-        return totals
+        return total_boxes(self.grid, self.counts.totals, self.top, self.left, self.window_bins)
 
     def sum(
         self, index: NDArray[np.int64], *, out: NDArray[np.int32] | None = None, threads: int = THREADS

@@ -83,10 +83,17 @@ def window_totals(
     centres
         Storage indices of the windows' centre bins.
     """
+    row, col = locate_bins(grid, centres)
+    return total_boxes(grid, per_bin, row - window_bins // 2, col - window_bins // 2, window_bins)
+
+
+def total_boxes(
+    grid: BinGrid, per_bin: NDArray[np.integer], top: NDArray[np.int64], left: NDArray[np.int64], window_bins: int
+) -> NDArray[np.int64]:
+    """Sum a number per bin over windows given by their first rows and columns in the grid, as :func:`window_totals`."""
     image = np.zeros(grid.in_tissue.shape, dtype=np.int64)
     image[grid.in_tissue] = per_bin
-    row, col = locate_bins(grid, centres)
-    return _box(_integral(image), row - window_bins // 2, col - window_bins // 2, window_bins)
+    return _box(_integral(image), top, left, window_bins)
 
 
 def locate_bins(grid: BinGrid, bins: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
