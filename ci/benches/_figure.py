@@ -41,15 +41,27 @@ class Run:
 
 
 def run_measured(command: list[str], log: Path) -> Run:
-    """Run a command; wall seconds and the peak resident memory of it and all its children together."""
+    """Run a command; wall seconds and the peak resident memory of it and all its children together.
+
+    The peak is the larger of what was sampled of all of them five times a second, shared pages divided among them, and
+    of what the system says was the most of the command's own process, which a short peak does not escape.
+    """
     began = time.monotonic()
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         peak = 0
         while process.poll() is None:
-            peak = max(peak, _tree_kib(process.pid))
+            peak = max(peak, _tree_kib(process.pid), _own_peak_kib(process.pid))
             time.sleep(0.2)
     return Run(time.monotonic() - began, peak / 2**20, process.returncode)
+
+
+def _own_peak_kib(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (OSError, ProcessLookupError):
+        return 0
+    return next((int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:")), 0)
 
 
 def _tree_kib(root: int) -> int:

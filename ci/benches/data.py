@@ -4,8 +4,9 @@
 
 `--phantom` and `--quarter` are what `g2m data simulate --preset full` and `--preset quarter` wrote; without them they
 are simulated first. Every part runs in a process of its own, whose peak memory is stated beside its time, and both
-sides of a ratio run one after the other on the same data. `--folder` keeps what is built, where parts that need a
-dataset but do not measure its building find it again.
+sides of a ratio run one after the other on the same data. Streaming and gathering windows take two threads, as g2m-data
+does by default; AnnData's look-ups and scipy's products take one, since they have no more. `--folder`
+keeps what is built, where parts that need a dataset but do not measure its building find it again.
 """
 
 from __future__ import annotations
