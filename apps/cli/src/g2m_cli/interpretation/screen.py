@@ -88,7 +88,7 @@ def write_screen(
     own = settings.model.perturbation
     name = open_dataset(study.dataset, split="test").manifest["study"]
     found = screen(study, settings, request, workers=workers, folder=target.with_name(f"{target.name}-verified"))
-    warnings = _warnings(found.metrics, request)
+    warnings = _warnings(found.metrics, request) + _unlike_training(found.table, request)
     for sentence in warnings:
         say(f"warning: {sentence}")
     ranked = f"{found.metrics['ranked']:,} {request.what}s"
@@ -212,6 +212,20 @@ def _id(models: Models, spots: list[str], settings: PerturbationSettings, seed: 
     """
     drawn = {"spots": spots, "seeds": settings.seeds, "seed": seed}
     return fingerprint({**drawn, "resamples": settings.resamples, "parents": models.parents})
+
+
+def _unlike_training(table: pd.DataFrame, request: ScreenRequest) -> list[str]:
+    """Warn of screened edits that take more than half of what was familiar out of it."""
+    screened = table[table["screened"]]
+    lost = screened[screened["familiar"] < 0.5 * screened["familiar_before"]]
+    if lost.empty:
+        return []
+    names = [str(name) for name in lost.iloc[:, 0]]
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return [
+        f"Edited like this, most profiles are unlike any in training, so that what is drawn is a guess: {shown} "
+        f"({len(names)} of {len(screened)} {request.what}s redrawn)."
+    ]
 
 
 def _warnings(metrics: dict[str, Any], request: ScreenRequest) -> list[str]:

@@ -15,7 +15,7 @@ from g2m_interpret.errors import InputError
 from g2m_interpret.perturbation.edits import Edit, matched_genes
 from g2m_interpret.perturbation.effects import random_edits, share_beyond
 
-_VERIFIED = ("before", "change", "low", "high", "change_sd", "familiar")
+_VERIFIED = ("before", "change", "low", "high", "change_sd", "familiar_before", "familiar")
 
 
 def rank_by_gradient(
@@ -145,9 +145,10 @@ def screen_table(
 
     Returns
     -------
-    `ranked` and, of what was verified: before, change, low, high, change_sd, familiar; ``screened`` (not itself a
-    control); of what was screened also ``same_sign`` (1 where the change goes the way that was predicted),
-    ``beyond_random`` (share of controls whose change is smaller, either way) and ``controls``, their number.
+    `ranked` and, of what was verified: before, change, low, high, change_sd, familiar_before, familiar; ``screened``
+    (not itself a control); of what was screened also ``same_sign`` (1 where the change goes the way that was
+    predicted), ``beyond_random`` (share of controls whose change is smaller, either way) and ``controls``, their
+    number.
     """
     own = verified[verified["statistic"] == statistic] if len(verified) else pd.DataFrame({"edit": []})
     name = str(ranked.columns[0])
