@@ -146,23 +146,25 @@ def _of_chance(among: str, sets: dict, found) -> list[Figure]:  # type: ignore[n
 
 def _of_doses(path: Path) -> list[Figure]:
     """Dose responses that the study's own report has, of the factors that its generator follows."""
+    from g2m_cli.interpretation.factors import followed_factors, obeys, signed_spearman
+
     metrics = json.loads(path.read_text()) if path.is_file() else {}
     doses = metrics.get("perturbation", {}).get("factors", {})
     if not doses:
         print(f"skipped: {path} has no perturbation.factors, so there is no dose response", file=sys.stderr)
         return []
-    followed = [
-        factor
-        for factor, value in metrics["models"]["gan"]["factors"].items()
-        if value["p"] < 0.01 and value["within_region_generated"] * value["within_region_real"] > 0
-    ]
-    figures, good = [], 0
+    followed = followed_factors(metrics["models"]["gan"])
+    figures = []
     for factor, dose in doses.items():
         mark = "followed" if factor in followed else "not followed"
         figures += [
-            Figure(f"{factor} ({mark}): Spearman of dose and statistic, right sign", dose["dose_spearman"]),
-            Figure(f"{factor} ({mark}): share of random sets exceeded", dose["beyond_random"]),
+            Figure(f"{factor} ({mark}): Spearman of dose and statistic, right sign", signed_spearman(dose)),
+            Figure(f"{factor} ({mark}): share of random sets exceeded", _known(dose["beyond_random"])),
         ]
-        good += factor in followed and dose["dose_spearman"] >= 0.8 and dose["beyond_random"] >= 0.95
+    good = sum(factor in doses and obeys(doses[factor]) for factor in followed)
     share = 100 * good / len(followed) if followed else 0.0
     return [*figures, Figure("factors followed: dose response beyond random", share, "%", at_least=80)]
+
+
+def _known(value: float | None) -> float:
+    return float("nan") if value is None else value

@@ -7,8 +7,8 @@ import pytest
 
 from g2m_cli.artefacts import Artefacts
 from g2m_cli.errors import InputError
-from g2m_cli.interpretation.chapters import interpretation_chapters, interpretation_folders, obeys
-from g2m_cli.interpretation.factors import spread_rows
+from g2m_cli.interpretation.chapters import interpretation_chapters, interpretation_folders
+from g2m_cli.interpretation.factors import fault_of, obeys, spread_rows
 from g2m_cli.interpretation.knockout import knockout_request
 from g2m_cli.stages.interpretation import InterpretationStages
 from g2m_cli.study_settings import resolve_study
@@ -116,8 +116,19 @@ def test_spots_are_shared_out_evenly_among_regions():
 
 
 @pytest.mark.parametrize(
-    ("rho", "beyond", "sign", "expected"),
-    [(0.9, 1.0, 1, True), (-0.9, 0.95, -1, True), (-0.9, 1.0, 1, False), (0.9, 0.9, 1, False), (None, 1.0, 1, False)],
+    ("rho", "beyond", "sign", "change", "fault"),
+    [
+        (0.9, 1.0, 1, 2.0, None),
+        (-0.9, 0.95, -1, -2.0, None),
+        (-0.9, 1.0, 1, -2.0, "the wrong way"),
+        (0.6, 1.0, 1, 2.0, "steadily"),
+        (0.9, 0.9, 1, 2.0, "no further than other genes"),
+        (0.9, None, 1, 2.0, "not compared"),
+        (None, 1.0, 1, 0.0, "measurably"),
+        (float("nan"), 1.0, 1, float("nan"), "measurably"),
+    ],
 )
-def test_a_factor_obeys_if_it_goes_the_right_way_further_than_random_genes(rho, beyond, sign, expected):
-    assert obeys({"dose_spearman": rho, "beyond_random": beyond, "sign": sign}) is expected
+def test_a_factor_obeys_if_it_goes_the_right_way_further_than_random_genes(rho, beyond, sign, change, fault):
+    driven = {"dose_spearman": rho, "beyond_random": beyond, "sign": sign, "change": change}
+    assert obeys(driven) is (fault is None)
+    assert fault is None or fault in fault_of(driven)

@@ -13,6 +13,7 @@ from g2m_cli.interpretation.attribution import attribution_folder
 from g2m_cli.interpretation.attribution_page import GENES, PAIRS, SAMPLE, genes_section, pairs_section
 from g2m_cli.interpretation.enrichment import enrichment_folder
 from g2m_cli.interpretation.enrichment_page import TERMS, terms_section
+from g2m_cli.interpretation.factors import CLEAR, fault_of, obeys
 from g2m_cli.interpretation.factors_page import CURVES, FACTORS, RANDOM, doses_section
 from g2m_cli.interpretation.factors_report import factors_folder
 from g2m_cli.interpretation.knockout import knockout_folder
@@ -78,7 +79,10 @@ def interpretation_chapters(study: Study) -> InterpretationChapters:
         for name, section in zip(_folders(study), sections, strict=True)
     ]
     return InterpretationChapters(
-        sections=sections, tiles=_tiles(metrics), warnings=_warnings(metrics), metrics=metrics
+        sections=sections,
+        tiles=_tiles(metrics, _doses(folders.get("perturbation"))),
+        warnings=_warnings(metrics),
+        metrics=metrics,
     )
 
 
@@ -200,7 +204,11 @@ def _redrawn(study: Study, folder: Path | None) -> ReportSection:
     return ReportSection(title=title, text=text, figures=figures, tables=numbers.tables)
 
 
-def _tiles(metrics: dict[str, Any]) -> list[SummaryTile]:
+def _doses(folder: Path | None) -> list[float]:
+    return [] if folder is None else sorted(map(float, _settings(folder)["perturbation"]["doses"]))
+
+
+def _tiles(metrics: dict[str, Any], doses: Sequence[float]) -> list[SummaryTile]:
     from g2m_eval import SummaryTile
 
     tiles = []
@@ -223,24 +231,24 @@ def _tiles(metrics: dict[str, Any]) -> list[SummaryTile]:
             SummaryTile(
                 label="Factors that rise and fall with their genes",
                 value=f"{obey} of {len(factors)}",
-                note="generated tissue, genes driven from a quarter to four times; beyond 95 % of random gene sets",
+                note=f"generated tissue, counts of their genes x {doses[0]:g} to x {doses[-1]:g}; beyond "
+                f"{CLEAR:.0%} of random gene sets",
             )
         )
     return tiles
 
 
-def obeys(factor: dict[str, Any]) -> bool:
-    """Whether an image statistic follows the dose of its factor's genes, further than random genes take it."""
-    rho, beyond = factor["dose_spearman"], factor["beyond_random"]
-    return rho is not None and beyond is not None and rho * factor["sign"] >= 0.8 and beyond >= 0.95
-
-
 def _warnings(metrics: dict[str, Any]) -> list[str]:
     factors = metrics.get("perturbation", {}).get("factors", {})
-    silent = [name.replace("_", " ") for name, factor in factors.items() if not obeys(factor)]
-    if not silent:
-        return []
-    return [f"Driving their genes moves generated tissue no further than other genes do: {', '.join(silent)}."]
+    why: dict[str, list[str]] = {}
+    for name, factor in factors.items():
+        if (fault := fault_of(factor)) is not None:
+            why.setdefault(fault, []).append(name.replace("_", " "))
+    unlike = metrics.get("perturbation", {}).get("unlike_training", {})
+    return [
+        *(f"Driving their genes {fault}: {', '.join(names)}." for fault, names in why.items()),
+        *(sentence for sentences in unlike.values() for sentence in sentences),
+    ]
 
 
 def _columns(table: pd.DataFrame, wanted: Sequence[str], groups: Sequence[str]) -> pd.DataFrame:

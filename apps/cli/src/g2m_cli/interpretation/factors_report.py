@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from g2m_cli.console import say
 from g2m_cli.interpretation.factors import DrivenFactor, drive_factors, strip_of
 from g2m_cli.interpretation.factors_page import CURVES, FACTORS, RANDOM, doses_section
 from g2m_cli.interpretation.perturbation_page import strip_section
@@ -74,13 +75,20 @@ def write_factors(
     driven = drive_factors(study, spots, models, settings)
     table, curves, random = (make(driven) for make in (factors_table, curves_table, random_table))
     clearest = max(driven, key=lambda one: one.clear)
+    warnings = [sentence for one in driven for sentence in one.warnings]
+    for sentence in warnings:
+        say(f"warning: {sentence}")
     strip = strip_of(clearest, spots, models, own, seed=settings.seed)
     write_report(
         target,
         title=f"Factors driven by their genes: {spots.manifest['study']}",
         lead=f"{len(driven)} factors; {model}; {own.spots} test spots at most x {own.seeds} seeds; counts "
         f"{'brought back to' if own.renormalise else 'not brought back to'} the library size",
-        metrics={"perturbation": factors_metrics(table, model, clearest.factor.name, own.seeds)},
+        metrics={
+            "perturbation": factors_metrics(table, model, clearest.factor.name, own.seeds)
+            | {"unlike_training": {one.factor.name: list(one.warnings) for one in driven if one.warnings}}
+        },
+        warnings=warnings,
         sections=[doses_section(table, curves, random), strip_section(strip, clearest.factor.name.replace("_", " "))],
         provenance=factors_record(study, settings, model),
         files={
