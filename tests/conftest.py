@@ -1,9 +1,11 @@
 """A phantom study small enough for tests, made once a session, and a way to run the command as a person does."""
 
+import fcntl
 import os
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -52,20 +54,39 @@ def briefly():
 
 
 @pytest.fixture(scope="session")
-def phantom(tmp_path_factory):
+def shared(tmp_path_factory, request):
+    """Folder that all processes of this session share, so that what takes minutes is made once."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if hasattr(request.config, "workerinput") else own
+
+
+@contextmanager
+def alone(lock):
+    """Let one process at a time through."""
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@pytest.fixture(scope="session")
+def phantom(shared):
     """Folder of the tiny phantom study."""
-    folder = tmp_path_factory.mktemp("phantom") / "phantom"
-    result = g2m("data", "simulate", folder, "--preset", "tiny")
-    assert result.returncode == 0, result.stderr
+    folder = shared / "phantom"
+    with alone(shared / "phantom.lock"):
+        if not folder.is_dir():
+            result = g2m("data", "simulate", folder, "--preset", "tiny")
+            assert result.returncode == 0, result.stderr
     return folder
 
 
 @pytest.fixture(scope="session")
-def study(phantom, tmp_path_factory):
+def study(phantom, shared):
     """Folder of a study taken to its report, after very little training."""
-    out = tmp_path_factory.mktemp("study") / "out"
-    result = g2m("run", phantom / "study.toml", "--out", out, *BRIEFLY)
-    assert result.returncode == 0, result.stderr
+    out = shared / "study"
+    with alone(shared / "study.lock"):
+        if not (out / "report").is_dir():
+            result = g2m("run", phantom / "study.toml", "--out", out, *BRIEFLY)
+            assert result.returncode == 0, result.stderr
     return out
 
 
