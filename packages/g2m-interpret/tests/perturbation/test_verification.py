@@ -61,6 +61,14 @@ def test_a_line_cut_short_is_repeated(spots, genes, toy, tmp_path):
     assert sum(line.startswith("{") and line.endswith("}") for line in path.read_text().splitlines()) == 3
 
 
+@pytest.mark.parametrize("damage", [b"\xff\xfe\x00\n", b"[1, 2]\n", b"7\n", b'{"screen": "x"}\n'])
+def test_lines_that_are_no_result_are_passed_over(damage, spots, genes, toy, tmp_path):
+    whole = verify(toy.simulator(genes), spots, genes[:3], tmp_path)
+    path = tmp_path / "verified-0-of-1.jsonl"
+    path.write_bytes(damage + path.read_bytes())
+    pd.testing.assert_frame_equal(verify(toy.simulator(genes), spots, genes[:3], tmp_path), whole)
+
+
 def test_processes_share_the_edits_and_one_table(spots, genes, toy, tmp_path):
     alone = verify(toy.simulator(genes), spots, genes[:5], tmp_path / "one")
     first = verify(toy.simulator(genes), spots, genes[:5], tmp_path / "two", share=(0, 2))

@@ -132,10 +132,12 @@ def _key(edit: Edit) -> str:
 def _read(folder: Path, fingerprint: str) -> dict[str, list[dict[str, Any]]]:
     done: dict[str, list[dict[str, Any]]] = {}
     for path in sorted(folder.glob("verified-*.jsonl")):
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 entry = json.loads(line)
             except json.JSONDecodeError:  # cut short by a crash
+                continue
+            if not isinstance(entry, dict) or not {"screen", "edit", "rows"} <= entry.keys():  # damaged
                 continue
             if entry["screen"] != fingerprint:
                 raise InputError(f"{path}: holds a screen of other models, spots or settings; choose another folder")
