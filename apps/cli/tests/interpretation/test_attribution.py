@@ -108,3 +108,9 @@ def test_clusters_that_are_not_there_or_of_other_embeddings(study, interpret, re
     clusters.uns["provenance"]["parents"]["embeddings"] = "older"
     clusters.write_h5ad(path)
     assert "found in other embeddings than the study's" in str(interpret("attribute").exception)
+
+
+def test_a_pair_asked_for_twice_is_compared_once():
+    from g2m_cli.interpretation.attribution import parse_pairs
+
+    assert parse_pairs("CX:BAT, BAT:CX,CX:BAT") == [("CX", "BAT"), ("BAT", "CX")]

@@ -49,7 +49,7 @@ def attribution_folder(study: Study) -> Path:
 
 
 def parse_pairs(text: str) -> Pairs:
-    """Read "CX:BAT,BAT:CX": query and reference of each pair.
+    """Read "CX:BAT,BAT:CX": query and reference of each pair, each once.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def parse_pairs(text: str) -> Pairs:
                 f"--pairs {text}: expected QUERY:REFERENCE, two different clusters, several pairs separated by commas"
             )
         pairs.append((query, reference))
-    return pairs
+    return list(dict.fromkeys(pairs))
 
 
 def write_attribution(
