@@ -176,6 +176,7 @@ def test_genes_that_paint_white_move_images_towards_a_whiter_region(painted, int
         (["screen", "--model", "sd"], "no generator of this name; there are: gan"),
         (["images", "--towards", "region=ISOM"], "--towards: no region 'ISOM'"),
         (["images", "--towards", "region=CX", "--spots", "region=CX"], "names the spots that --spots does"),
+        (["images", "--towards", "region=CX", "--spots", "region=CX", "--limit", "4"], "names the spots that --spots"),
     ],
 )
 def test_mistakes_are_one_line(painted, interpret, arguments, message):
@@ -184,3 +185,16 @@ def test_mistakes_are_one_line(painted, interpret, arguments, message):
     assert message in str(found.exception)
     assert "\n" not in str(found.exception)
     assert not (painted.root / "interpret").exists()
+
+
+@pytest.mark.parametrize(
+    ("agreement", "said"), [(0.9, []), (0.2, ["poorly here (Spearman 0.20)"]), (np.nan, ["unknown"])]
+)
+def test_an_agreement_that_is_poor_or_unknown_is_warned_of(agreement, said):
+    from g2m_cli.interpretation.screen import _warnings
+    from g2m_cli.interpretation.screen_request import ScreenRequest
+
+    request = ScreenRequest(model="gan", statistic="lumen_share", where={}, top=1)
+    found = _warnings({"surrogate_agreement": agreement, "interval_excludes_0": 1}, request)
+    assert len(found) == len(said)
+    assert all(word in sentence for word, sentence in zip(said, found, strict=True))

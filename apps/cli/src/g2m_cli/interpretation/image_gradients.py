@@ -133,9 +133,18 @@ def agreement_of(models: Models, spots: PairedDataset, target: Target, statistic
 
 
 def towards(
-    study: Study, models: Models, spots: PairedDataset, target: Target, where: Mapping[str, str], *, seed: int
+    study: Study,
+    models: Models,
+    spots: PairedDataset,
+    target: Target,
+    where: Mapping[str, str],
+    *,
+    asked: Mapping[str, str],
+    seed: int,
 ) -> ImageStatistics:
     """Give the image embedding's component from these spots' real patches to those of others.
+
+    ``asked`` is what the spots were chosen by: of many, each choice may draw others of the same.
 
     Raises
     ------
@@ -145,7 +154,7 @@ def towards(
     from g2m_interpret import along
 
     others = chosen_spots(study, spots, where, limit=_EMBEDDED, seed=seed, option="--towards")
-    if set(others) <= set(target.rows):
+    if set(others) <= set(target.rows) or (where and dict(where) == dict(asked)):
         raise InputError("--towards: names the spots that --spots does; name others, for example region=BAT")
     here, there = (_mean_image(models, spots, rows) for rows in (target.rows[:_EMBEDDED], others))
     name = "towards_" + slug("_".join(where.values()))

@@ -104,7 +104,7 @@ def write_images(
     chosen = choose_target(study, models, spots, request, seeds=own.seeds, seed=settings.seed)
     statistics = surrogates(models, chosen, request.statistics)
     if request.towards:
-        direction = towards(study, models, spots, chosen, request.towards, seed=settings.seed)
+        direction = towards(study, models, spots, chosen, request.towards, asked=request.where, seed=settings.seed)
         statistics = joined_statistics(statistics, direction)
     say(f"{len(chosen.rows)} spots x {own.seeds} seeds: {chosen.keys.size:,} images to draw and to differentiate")
     found = gradients(models, chosen, statistics)
@@ -121,8 +121,10 @@ def write_images(
     warnings = [
         f"The surrogate of {row.statistic} follows it poorly here (Spearman {row.surrogate_agreement:.2f}): its genes "
         "are not to be relied on."
+        if np.isfinite(row.surrogate_agreement)
+        else f"Whether the surrogate of {row.statistic} follows it is unknown here: its genes are not to be relied on."
         for row in table.itertuples()
-        if row.surrogate_agreement < _POOR
+        if row.statistic in agreement.index and not row.surrogate_agreement >= _POOR
     ]
     for sentence in warnings:
         say(f"warning: {sentence}")

@@ -230,10 +230,12 @@ def _unlike_training(table: pd.DataFrame, request: ScreenRequest) -> list[str]:
 
 def _warnings(metrics: dict[str, Any], request: ScreenRequest) -> list[str]:
     found = []
-    if metrics["surrogate_agreement"] < _POOR:
+    agreement = metrics["surrogate_agreement"]
+    if not agreement >= _POOR:
+        how = f"poorly here (Spearman {agreement:.2f})" if np.isfinite(agreement) else "to an unknown degree here"
         found.append(
-            f"The differentiable surrogate of {request.statistic} follows it poorly here (Spearman "
-            f"{metrics['surrogate_agreement']:.2f}): the gradient may rank the wrong {request.what}s first."
+            f"The differentiable surrogate of {request.statistic} follows it {how}: the gradient "
+            f"may rank the wrong {request.what}s first."
         )
     if not metrics["interval_excludes_0"]:
         found.append(f"No {request.what} that was redrawn changes {request.statistic} beyond its 95 % interval.")
