@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from g2m_interpret.errors import InputError
-from g2m_interpret.perturbation.edits import Edit, edit_expression, matched_genes
+from g2m_interpret.perturbation.edits import Edit, edit_expression, matched_genes, mean_expression
 
 
 def test_knockout_and_folds_act_on_counts(spots, genes):
@@ -70,6 +70,15 @@ def test_matched_sets_do_not_depend_on_the_order_of_genes():
     first = matched_genes(mean, names, ["g3", "g7"], sets=5, seed=0, neighbours=10)
     second = matched_genes(mean[order], [names[i] for i in order], ["g3", "g7"], sets=5, seed=0, neighbours=10)
     assert first == second
+
+
+def test_genes_are_matched_by_their_counts_not_by_their_logarithms():
+    expression = np.log1p(np.array([[8.0, 0.0, 4.0, 2.0], [8.0, 16.0, 4.0, 2.0]], np.float32))
+    mean = mean_expression(expression)
+    np.testing.assert_allclose(np.expm1(mean), [8, 8, 4, 2], rtol=1e-5)
+    assert matched_genes(mean, ["even", "bursts", "half", "low"], ["even"], sets=1, seed=0, neighbours=1) == [
+        ("bursts",)
+    ]
 
 
 def test_a_panel_too_small_to_match_is_refused():

@@ -80,6 +80,11 @@ def edit_expression(
     return np.log1p(counts).astype(expression.dtype)
 
 
+def mean_expression(expression: Float[np.ndarray, "n gene"]) -> Float[np.ndarray, " gene"]:
+    """log1p of each gene's mean counts: genes are matched by counts, since those are what a fold multiplies."""
+    return np.asarray(np.log1p(np.expm1(expression.astype(np.float64)).mean(axis=0)))
+
+
 def matched_genes(
     mean: Float[np.ndarray, " gene"],
     genes: Sequence[str],
@@ -94,7 +99,7 @@ def matched_genes(
     Parameters
     ----------
     mean
-        Of each gene, log1p.
+        Of each gene, as `mean_expression`.
     targets
         Genes to match; none of them is drawn.
     sets

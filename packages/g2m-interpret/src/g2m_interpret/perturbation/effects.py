@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from g2m_interpret.errors import OutsideTraining
-from g2m_interpret.perturbation.edits import Edit, edit_expression, matched_genes
+from g2m_interpret.perturbation.edits import Edit, edit_expression, matched_genes, mean_expression
 from g2m_interpret.perturbation.familiarity import Familiarity
 from g2m_interpret.perturbation.intervals import spread_of_mean
 from g2m_interpret.perturbation.simulator import Simulator
@@ -154,7 +154,7 @@ def random_edits(
     genes: Sequence[str], expression: Float[np.ndarray, "spot gene"], edit: Edit, sets: int, seed: int
 ) -> list[Edit]:
     """The same edit of random genes, each matched to one of the edit's in mean expression."""
-    mean = expression.mean(axis=0, dtype=np.float64)
+    mean = mean_expression(expression)
     return [
         Edit(
             up=drawn[: len(edit.up)],

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from g2m_interpret import keys
 from g2m_interpret.errors import InputError
-from g2m_interpret.perturbation.edits import Edit, matched_genes
+from g2m_interpret.perturbation.edits import Edit, matched_genes, mean_expression
 from g2m_interpret.perturbation.effects import random_edits, share_beyond
 
 _VERIFIED = ("before", "change", "low", "high", "change_sd", "familiar_before", "familiar")
@@ -107,7 +107,7 @@ def gene_controls(
     targets = [screened[edits.index(edit)] for edit in chosen]
     passed_over = set(screened) - set(targets)
     kept = [column for column, gene in enumerate(genes) if gene not in passed_over]
-    mean = expression.mean(axis=0, dtype=np.float64)
+    mean = mean_expression(expression)
     (drawn,) = matched_genes(mean[kept], [genes[column] for column in kept], targets, sets=1, seed=seed)
     return [replace(edit, up=(gene,), label=gene) for edit, gene in zip(chosen, drawn, strict=True)]
 
