@@ -43,3 +43,10 @@ def test_mouse_genes_meet_human_sets_in_upper_case_only_when_asked_to():
     kept, match = match_gene_sets(sets, ["Umod", "Aqp2", "UMOD"], case="upper")
     assert kept == {"A": ("Umod", "Aqp2")}  # in the panel's own spelling; the first of two of one symbol
     assert match.genes_sharing_a_symbol == 1
+
+
+def test_upper_case_is_hinted_at_only_where_it_matches_more():
+    with pytest.raises(InputError, match="check species and sizes"):
+        match_gene_sets({"s": ("Umod", "Nphs1")}, ["Umod", "Nphs1"], min_size=5)
+    with pytest.raises(InputError, match="upper case"):
+        match_gene_sets({"s": ("UMOD", "NPHS1")}, ["Umod", "Nphs1"])

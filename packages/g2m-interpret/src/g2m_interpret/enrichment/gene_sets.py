@@ -115,8 +115,9 @@ def match_gene_sets(
     symbols = {spell(gene) for members in sets.values() for gene in members}
     if not kept:
         upper = {gene.upper() for gene in genes}
-        shared = sum(gene.upper() in upper for members in sets.values() for gene in members)
-        hint = "match in upper case (case='upper')" if case == "exact" and shared else "check species and sizes"
+        shared = sum(symbol in upper for symbol in {gene.upper() for gene in symbols})
+        more = case == "exact" and shared > len(symbols & own.keys())
+        hint = "match in upper case (case='upper')" if more else "check species and sizes"
         raise InputError(f"none of {len(sets)} sets has {min_size} to {max_size} of {len(genes)} genes: {hint}")
     covered = {gene for members in matched.values() for gene in members}
     return kept, SetMatch(
