@@ -85,7 +85,10 @@ def test_a_screen_finds_what_the_generator_paints(painted, interpret):
 def test_the_same_command_redraws_nothing_and_a_larger_top_adds(painted, interpret):
     arguments = ["screen", "--random-sets", "0", *SCREEN]
     assert interpret(*arguments, "--top", "3").exit_code == 0
-    first = (written(painted, "screens") / "screen.csv").read_bytes()
+    folder = written(painted, "screens")
+    first = (folder / "screen.csv").read_bytes()
+    assert json.loads((folder / "metrics.json").read_text())["screen"]["beyond_random"] is None
+    assert "random genes" not in (folder / "report.html").read_text()
     again = interpret(*arguments, "--top", "3")
     assert "3 of 3 are verified already" in again.stderr
     assert (written(painted, "screens") / "screen.csv").read_bytes() == first

@@ -44,7 +44,7 @@ def screen_metrics(table: pd.DataFrame) -> dict[str, Any]:
         "same_sign": float(screened["same_sign"].mean()),
         "interval_excludes_0": len(sure),
         "same_sign_of_those": float(sure["same_sign"].mean()) if len(sure) else None,
-        "beyond_random": int((sure["beyond_random"] >= _CLEAR).sum()),
+        "beyond_random": int((sure["beyond_random"] >= _CLEAR).sum()) if drawn else None,
         "spearman": float(screened["predicted"].corr(screened["change"], method="spearman")) if several else None,
     }
     if "true_effect" in table:

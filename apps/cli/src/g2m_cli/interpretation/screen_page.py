@@ -53,11 +53,14 @@ def _verified(table: pd.DataFrame, metrics: Mapping[str, Any], request: ScreenRe
         f"same noise with its 95 % interval over spots and noise. {grey}Right: the strongest of those redrawn"
         + ("; orange: genes that drive it in the phantom." if own else ".")
     )
+    beyond = (
+        f", {metrics['beyond_random']} of them beyond 95 % of random {request.what}s" if metrics["controls"] else ""
+    )
     text = (
         f"The gradient of a differentiable surrogate ranks all {metrics['ranked']:,} {request.what}s; the first are "
         f"redrawn and measured. Of {metrics['verified']}, {metrics['same_sign']:.0%} change the way it predicts; "
-        f"{metrics['interval_excludes_0']} have an interval that excludes 0, {metrics['beyond_random']} of them beyond "
-        f"95 % of random {request.what}s. The surrogate follows the statistic with a Spearman correlation of "
+        f"{metrics['interval_excludes_0']} have an interval that excludes 0{beyond}. "
+        f"The surrogate follows the statistic with a Spearman correlation of "
         f"{metrics['surrogate_agreement']:.2f} over these images."
     )
     return ReportSection(
@@ -75,13 +78,14 @@ def _strongest(table: pd.DataFrame, request: ScreenRequest, metrics: Mapping[str
         if request.sets is None
         else "random sets of its size, each gene matched in mean expression,"
     )
+    beyond = f"beyond_random: share of {random} whose change is smaller either way; " if metrics["controls"] else ""
     order = strongest(table)
     shown = [str(table.columns[0]), *(name for name in _COLUMNS if name in order and order[name].notna().any())]
     caption = (
         f"The {min(_LISTED, len(order))} of largest verified change; screen.csv has all {metrics['ranked']:,}. rank, "
         "predicted: by the gradient; change, low, high: redrawn, 95 % bootstrap over spots and noise; change_sd: in "
-        "standard deviations of the unedited images; same_sign: 1 where both agree; beyond_random: share of "
-        f"{random} whose change is smaller either way; familiar: share of edited profiles like those of training "
+        f"standard deviations of the unedited images; same_sign: 1 where both agree; {beyond}"
+        "familiar: share of edited profiles like those of training "
         "and of these sections."
     )
     if "true_effect" in shown:
