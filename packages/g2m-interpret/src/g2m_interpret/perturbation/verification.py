@@ -36,7 +36,7 @@ def verify_edits(
     seed: int = 0,
     track: Track = pass_through,
 ) -> pd.DataFrame:
-    """Regenerate with every edit and note each result at once, so that nothing is done twice.
+    """Regenerate with every edit and note each result at once, so that a later run goes on there.
 
     Each process appends to a file of its own, ``verified-<process>-of-<processes>.jsonl``: a line an edit, written in
     one piece. A line cut short by a crash is dropped and its edit repeated.
