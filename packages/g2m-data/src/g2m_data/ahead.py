@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -17,14 +17,21 @@ def spare_threads() -> int:
     return min(cores, 4)
 
 
-def map_ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def map_ahead(
+    work: Callable[[Item], Result], items: Iterable[Item], *, threads: int | None = None
+) -> Generator[Result, None, None]:
     """Like `map`, but threads do the next items while the caller uses a result; in order, and not more than they need.
+
+    Parameters
+    ----------
+    threads
+        As many as pay (`spare_threads`) by default. So many items are begun beyond the one that the caller has.
 
     Raises
     ------
     Whatever `work` raises, at the item that raised it; what was not begun is not done.
     """
-    threads, waiting = spare_threads(), iter(items)
+    threads, waiting = threads or spare_threads(), iter(items)
     with ThreadPoolExecutor(threads) as pool:
         running: deque[Future[Result]] = deque(pool.submit(work, item) for item in islice(waiting, threads))
         try:

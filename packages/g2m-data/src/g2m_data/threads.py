@@ -1,10 +1,12 @@
 """Compiled loops in Python's own threads: started when needed, in whatever process, and gone afterwards."""
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import pairwise
+from contextlib import closing
+from itertools import cycle, pairwise
 from threading import Thread
 from typing import TypeVar
+
+from g2m_data.ahead import map_ahead
 
 Buffer = TypeVar("Buffer")
 
@@ -55,19 +57,9 @@ def run_ahead(
     work
         Does a part in a buffer, and returns what to give.
     buffers
-        At least one more than `threads`, so that they work while the caller uses what it was given; it is used anew
-        when the next part is asked for.
+        One more than `threads`, so that they work while the caller uses what it was given; it is used anew when the
+        next part is asked for.
     """
-    with ThreadPoolExecutor(threads) as pool:
-        running: list[Future[Buffer]] = [
-            pool.submit(work, part, buffer) for part, buffer in zip(parts, buffers[:-1], strict=False)
-        ]
-        try:
-            for number, part in enumerate(parts):
-                ahead = number + len(buffers) - 1
-                if ahead < len(parts):
-                    running.append(pool.submit(work, parts[ahead], buffers[ahead % len(buffers)]))
-                yield part, running.pop(0).result()
-        finally:
-            for future in running:
-                future.cancel()
+    done = map_ahead(lambda job: work(*job), zip(parts, cycle(buffers), strict=False), threads=threads)
+    with closing(done):
+        yield from zip(parts, done, strict=False)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from g2m_cli.commands import options
 from g2m_cli.console import say, show
 from g2m_cli.errors import InputError
+
+if TYPE_CHECKING:
+    from g2m_cli.settings import RunSettings
+    from g2m_interpret import InterpretationSettings
 
 Spots = Annotated[
     list[str] | None,
@@ -23,6 +28,17 @@ Spots = Annotated[
 SpotsLimit = Annotated[int, typer.Option(help="At most this many spots, drawn at random.", min=1)]
 
 app = typer.Typer(help="Which genes tell clusters apart, and what they would change.", no_args_is_help=True)
+
+
+def _resolve(
+    preset: str, config: Path | None, set_: list[str] | None, given: Mapping[str, object], seed: int = 0
+) -> RunSettings[InterpretationSettings]:
+    """Resolve the settings; options of their own come after ``--set``, and None is not given."""
+    from g2m_cli.settings import resolve
+    from g2m_interpret import PRESETS
+
+    overrides = [*(set_ or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
+    return resolve(PRESETS, preset, config=config, overrides=overrides, seed=seed)
 
 
 @app.command()
@@ -54,10 +70,7 @@ def attribute(
     seed: options.Seed = 0,
 ) -> None:
     """Integrated gradients between clusters of the test spots: attributions.h5ad, genes.csv, figures, a page."""
-    from g2m_cli.settings import resolve
-    from g2m_interpret import PRESETS
-
-    settings = resolve(PRESETS, preset, config=config, overrides=set_ or (), seed=seed)
+    settings = _resolve(preset, config, set_, {}, seed)
     from g2m_cli.interpretation.attribution import parse_pairs, write_attribution
     from g2m_cli.interpretation.clusters import kind_of_clusters
     from g2m_cli.study import Study
@@ -96,12 +109,7 @@ def enrich(
     config: options.Config = None,
 ) -> None:
     """Gene sets among the top genes of each pair (gseapy prerank): enrichment.csv, terms.csv, figures, a page."""
-    from g2m_cli.settings import resolve
-    from g2m_interpret import PRESETS
-
-    given = {"case": case, "top_genes": top}
-    overrides = [*(set_ or ()), *(f"enrichment.{key}={value}" for key, value in given.items() if value is not None)]
-    settings = resolve(PRESETS, preset, config=config, overrides=overrides)
+    settings = _resolve(preset, config, set_, {"enrichment.case": case, "enrichment.top_genes": top})
     from g2m_cli.interpretation.enrichment import write_enrichment
     from g2m_cli.study import Study
 
@@ -147,13 +155,13 @@ def perturb(
         raise InputError("give one of --knockout, --fold and --doses")
     if (genes is None) == (gene_set is None):
         raise InputError("give either --genes or --gene-set")
-    from g2m_cli.settings import resolve
-    from g2m_interpret import PRESETS
-
-    given = {"perturbation.seeds": seeds, "perturbation.random_sets": random_sets, "enrichment.case": case}
-    overrides = [*(set_ or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
-    overrides += ["perturbation.renormalise=true"] if renormalise else []
-    settings = resolve(PRESETS, preset, config=config, overrides=overrides, seed=seed)
+    given = {
+        "perturbation.seeds": seeds,
+        "perturbation.random_sets": random_sets,
+        "perturbation.renormalise": "true" if renormalise else None,
+        "enrichment.case": case,
+    }
+    settings = _resolve(preset, config, set_, given, seed)
     from g2m_cli.interpretation import perturbation_request as ask
     from g2m_cli.interpretation.perturbation import write_perturbation
     from g2m_cli.study import Study
@@ -234,13 +242,13 @@ def screen(
         raise InputError(f"--fold {fold:g}: expected a positive number other than 1; --knockout sets counts to 0")
     if gene_sets is not None and genes_from != "all":
         raise InputError("give one of --genes-from and --gene-sets")
-    from g2m_cli.settings import resolve
-    from g2m_interpret import PRESETS
-
-    given = {"perturbation.seeds": seeds, "perturbation.random_sets": random_sets, "enrichment.case": case}
-    overrides = [*(set_ or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
-    overrides += ["perturbation.renormalise=true"] if renormalise else []
-    settings = resolve(PRESETS, preset, config=config, overrides=overrides, seed=seed)
+    given = {
+        "perturbation.seeds": seeds,
+        "perturbation.random_sets": random_sets,
+        "perturbation.renormalise": "true" if renormalise else None,
+        "enrichment.case": case,
+    }
+    settings = _resolve(preset, config, set_, given, seed)
     from g2m_cli.interpretation import screen_request as ask
     from g2m_cli.interpretation.perturbation_request import parse_where
     from g2m_cli.interpretation.screen import write_screen
@@ -298,11 +306,7 @@ def images(
     seed: options.Seed = 0,
 ) -> None:
     """Which genes move which image statistic, by gradient through the generator: genes.csv, figures, a page."""
-    from g2m_cli.settings import resolve
-    from g2m_interpret import PRESETS
-
-    overrides = [*(set_ or ()), *([] if seeds is None else [f"perturbation.seeds={seeds}"])]
-    settings = resolve(PRESETS, preset, config=config, overrides=overrides, seed=seed)
+    settings = _resolve(preset, config, set_, {"perturbation.seeds": seeds}, seed)
     from g2m_cli.interpretation.images import ImagesRequest, write_images
     from g2m_cli.interpretation.perturbation_request import parse_where
     from g2m_cli.study import Study

@@ -27,15 +27,15 @@ def factor_effects(dataset: Path, where: Mapping[str, str] | None = None) -> dic
     -------
     Statistic -> signed effect by gene, positive where more of the gene goes with more of the statistic.
     """
-    import pandas as pd
+    from g2m_data.truth import read_factors, read_genes
 
     folder = dataset / "truth"
     if not ((folder / "genes.csv").is_file() and (folder / "factors.csv").is_file()):
         return {}
-    genes = pd.read_csv(folder / "genes.csv", index_col="gene")
+    genes = read_genes(folder).set_index("gene")
     region = (where or {}).get(_REGION)
     effects = {}
-    for factor in pd.read_csv(folder / "factors.csv").itertuples():
+    for factor in read_factors(folder).itertuples():
         if region is None or region in str(factor.regions).split(";"):
             own = genes.loc[genes["factor"] == factor.factor, "effect"]
             effects[str(factor.statistic)] = own * float(str(factor.sign))

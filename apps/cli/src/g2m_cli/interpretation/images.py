@@ -22,6 +22,7 @@ from g2m_cli.interpretation.image_gradients import (
     towards,
 )
 from g2m_cli.interpretation.images_page import image_sections
+from g2m_cli.interpretation.perturbation_request import spoken
 from g2m_cli.interpretation.redrawing import Models
 from g2m_cli.provenance import provenance
 from g2m_cli.settings import RunSettings
@@ -128,7 +129,7 @@ def write_images(
     ]
     for sentence in warnings:
         say(f"warning: {sentence}")
-    where = " and ".join(f"{key} {value}" for key, value in request.where.items()) or "all test sections"
+    where = spoken(request.where)
     write_report(
         target,
         title=f"Genes behind images: {spots.manifest['study']}",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from g2m_cli.console import say, track
 from g2m_cli.interpretation.clusters import JOINT, FoundClusters, read_clusters
 from g2m_cli.interpretation.perturbation_page import CHANGES, perturbation_sections
-from g2m_cli.interpretation.perturbation_request import PerturbationRequest, chosen_spots
+from g2m_cli.interpretation.perturbation_request import PerturbationRequest, chosen_spots, spoken
 from g2m_cli.interpretation.redrawing import Models, aligned, learn_familiarity, patch_width_um
 from g2m_cli.interpretation.strip import FILE as STRIP
 from g2m_cli.interpretation.strip import Strip, draw_strip
@@ -85,7 +85,7 @@ def write_perturbation(
     for sentence in perturbed.warnings:
         say(f"warning: {sentence}")
     own = settings.model.perturbation
-    where = " and ".join(f"{key} {value}" for key, value in request.where.items()) or "all test sections"
+    where = spoken(request.where)
     write_report(
         target,
         title=f"{request.label} changed: {spots.manifest['study']}",

@@ -95,6 +95,11 @@ def parse_where(texts: Sequence[str], option: str = "--spots") -> dict[str, str]
     return where
 
 
+def spoken(where: Mapping[str, str]) -> str:
+    """Say which spots were asked for: "region CX and sample hd1"."""
+    return " and ".join(f"{key} {value}" for key, value in where.items()) or "all test sections"
+
+
 def named_genes(text: str, panel: Sequence[str]) -> tuple[str, ...]:
     """Read "Umod,Slc12a1".
 

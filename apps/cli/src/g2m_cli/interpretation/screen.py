@@ -13,6 +13,7 @@ from g2m_cli.console import say
 from g2m_cli.interpretation.clusters import clusters_parent
 from g2m_cli.interpretation.factor_truth import factor_effects, factor_metrics
 from g2m_cli.interpretation.image_gradients import agreement_of, choose_target, gradients, surrogates
+from g2m_cli.interpretation.perturbation_request import spoken
 from g2m_cli.interpretation.redrawing import Models, learn_familiarity
 from g2m_cli.interpretation.screen_metrics import screen_metrics, strongest
 from g2m_cli.interpretation.screen_page import screen_sections
@@ -93,7 +94,7 @@ def write_screen(
         say(f"warning: {sentence}")
     ranked = f"{found.metrics['ranked']:,} {request.what}s"
     edited = "knocked out" if request.fold == 0 else f"counts x {request.fold:g}"
-    where = " and ".join(f"{key} {value}" for key, value in request.where.items()) or "all test sections"
+    where = spoken(request.where)
     write_report(
         target,
         title=f"Which {request.what}s move {request.statistic.replace('_', ' ')}: {name}",
