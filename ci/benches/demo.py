@@ -27,6 +27,8 @@ def measure(arguments: list[str]) -> list[Figure]:
             if run.code:
                 sys.exit(f"g2m demo --seed {seed} ended with {run.code}:\n{(Path(folder) / 'log').read_text()[-3000:]}")
             metrics = json.loads((out / "report" / "metrics.json").read_text())
+            # those in the report lack its own
+            metrics["seconds"] = json.loads((out / "seconds.json").read_text())
         figures += of_seed(f"seed {seed}", metrics, run.seconds, run.peak_gib)
     return figures
 
