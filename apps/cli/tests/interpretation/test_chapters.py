@@ -54,6 +54,28 @@ def test_what_was_made_from_other_models_is_left_out_and_told(with_truth, interp
     assert "left out of the report" in capsys.readouterr().err
 
 
+def test_what_compares_other_clusters_than_the_report_shows_is_left_out(with_space, interpret):
+    assert interpret("attribute").exit_code == 0
+    made = json.loads((with_space.root / "interpret" / "attribution" / "provenance.json").read_text())
+    assert set(interpretation_folders(with_space, made["parents"]["clusters"])) == {"attribution"}
+    assert interpretation_folders(with_space, "found with other settings") == {}
+
+
+def test_sets_that_have_changed_since_are_left_out_but_not_those_of_a_file_given_by_hand(
+    with_truth, interpret, write_gmt, tmp_path
+):
+    own = with_truth.dataset / "truth" / "gene_sets.gmt"
+    given = tmp_path / "given.gmt"
+    given.write_bytes(own.read_bytes())
+    assert interpret("attribute").exit_code == 0
+    assert interpret("enrich").exit_code == 0
+    assert set(interpretation_folders(with_truth)) == {"attribution", "enrichment"}
+    write_gmt(own, {"OTHER": [f"Gene{number}" for number in range(12)]})
+    assert set(interpretation_folders(with_truth)) == {"attribution"}
+    assert interpret("enrich", "--gene-sets", str(given)).exit_code == 0
+    assert set(interpretation_folders(with_truth)) == {"attribution", "enrichment"}
+
+
 def test_a_study_without_gene_sets_leaves_enrichment_out(stages, capsys):
     stages.check_gene_sets()
     stages.enrich()
@@ -106,6 +128,10 @@ def test_a_real_study_loses_the_genes_by_which_its_largest_cluster_is_known(with
     assert set(request.genes) <= set(own.loc[own["score"] > 0, "gene"])
     assert 0 < len(request.genes) <= 20
     assert request.folds == (0.0,)
+    assert (
+        request.attribution
+        == json.loads((with_space.root / "interpret" / "attribution" / "provenance.json").read_text())["id"]
+    )
 
 
 def test_spots_are_shared_out_evenly_among_regions():

@@ -1,6 +1,7 @@
 """`g2m interpret perturb`: which spots and genes, what is drawn and written, and mistakes in one line."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,7 @@ import pandas as pd
 import pytest
 
 from g2m_cli.interpretation import redrawing
-from g2m_cli.interpretation.perturbation_request import chosen_spots, parse_folds
+from g2m_cli.interpretation.perturbation_request import PerturbationRequest, chosen_spots, parse_folds
 
 
 class Painter:
@@ -53,7 +54,7 @@ def test_a_knockout_is_measured_and_held_against_random_genes(painted, interpret
     found = interpret("perturb", "--genes", genes, "--knockout", "--spots", "region=CX", "--random-sets", "4", *BRIEF)
     assert found.exit_code == 0, found.output
     (folder,) = (painted.root / "interpret" / "perturbations").iterdir()
-    assert folder.name == "Gene0-Gene1-Gene2-and-2-more-knockout-region-CX-gan"
+    assert re.fullmatch(r"Gene0-Gene1-Gene2-and-2-more-[0-9a-f]{6}-knockout-region-CX-gan", folder.name)
     changes = pd.read_csv(folder / "changes.csv").set_index("statistic")
     lumen = changes.loc["lumen_share"]
     assert lumen["change"] < 0  # fewer white rows where the cortex's genes are gone
@@ -136,3 +137,13 @@ def test_mistakes_are_one_line(painted, interpret, arguments, message):
 def test_folds_that_are_none(text):
     with pytest.raises(ValueError, match="--fold"):
         parse_folds(text)
+
+
+def test_requests_whose_label_reads_alike_have_folders_of_their_own():
+    def name(*genes, label):
+        return PerturbationRequest(model="gan", genes=genes, label=label, folds=(0.0,), where={}).name
+
+    assert name("A", "B", label="A, B") == "A-B-knockout-gan"
+    assert name(*"ABCD", label="A, B, C and 1 more") != name(*"ABCE", label="A, B, C and 1 more")
+    assert name(*"ABCD", label="A, B, C and 1 more") == name(*"ABDC", label="A, B, C and 1 more")
+    assert name("A", "B", label="SET") != name("A", "C", label="SET")

@@ -21,7 +21,7 @@ from g2m_eval.extractors.base import Extractor
 from g2m_eval.extractors.features import content_digest
 from g2m_eval.fidelity.correspondence import same_spot_correspondence
 from g2m_eval.fidelity.factors import within_region_correlation
-from g2m_eval.fidelity.regions import MeanColourClassifier, RegionScores, score_regions
+from g2m_eval.fidelity.regions import MeanColourClassifier, RegionScores, mean_colour, score_regions
 from g2m_eval.morphology import STATISTICS, image_statistics
 from g2m_eval.resize import resize_patches
 
@@ -346,8 +346,8 @@ def _mean_colour_scores(
     _check(len(labels) == len(train), "one region for each training patch", len(labels), len(train))
     labelled = labels != ""
     # area averages keep the mean colour, so there is no need to resize thousands of training patches
-    classifier = MeanColourClassifier(train[labelled], labels[labelled], seed=seed)
-    return score_regions(regions, classifier.predict(real))
+    classifier = MeanColourClassifier(mean_colour(train)[labelled], labels[labelled], seed=seed)
+    return score_regions(regions, classifier.predict(mean_colour(real)))
 
 
 def _namer(extractor: Extractor) -> RegionClassifier | None:

@@ -47,6 +47,22 @@ def test_batches_do_not_change_features(extractor, images):
     )
 
 
+def test_merging_normalisation_into_convolutions_changes_nothing(extractor):
+    network = extractor.network
+    with torch.no_grad():
+        for layer in network.stages:
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                layer.running_mean += 0.3
+                layer.running_var *= 1.7
+                layer.weight *= 0.6
+        shown = torch.rand(4, 3, 32, 32)
+        merged = network.merged()
+        found, features = merged(shown), network(shown)
+        torch.testing.assert_close(found, features, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(merged.classify(found), network.classify(features), rtol=1e-4, atol=1e-5)
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in merged.stages)
+
+
 def test_turning_a_patch_does_not_change_its_region(extractor, images):
     turned = np.rot90(images, axes=(1, 2)).copy()
     assert extractor.predict(turned).tolist() == extractor.predict(images).tolist()

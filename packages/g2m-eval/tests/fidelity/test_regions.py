@@ -37,10 +37,11 @@ def test_mean_colour_tells_pale_from_dark_but_not_shapes(draw_patch):
 
     kinds = np.array(["pale", "dark"] * 60)
     patches = np.stack([draw(k, i) for i, k in enumerate(kinds)])
-    by_colour = MeanColourClassifier(patches[:80], kinds[:80])
-    assert score_regions(kinds[80:], by_colour.predict(patches[80:])).balanced_accuracy > 0.95
+    colours = mean_colour(patches)
+    by_colour = MeanColourClassifier(colours[:80], kinds[:80])
+    assert score_regions(kinds[80:], by_colour.predict(colours[80:])).balanced_accuracy > 0.95
     shapes = np.array(["few", "many"] * 60)
-    same_colour = np.stack([draw(k, i) for i, k in enumerate(shapes)])
+    same_colour = mean_colour(np.stack([draw(k, i) for i, k in enumerate(shapes)]))
     by_shape = MeanColourClassifier(same_colour[:80], shapes[:80])
     assert score_regions(shapes[80:], by_shape.predict(same_colour[80:])).balanced_accuracy < 0.8
 
@@ -49,11 +50,16 @@ def test_mean_colour_of_one_patch():
     patch = np.zeros((1, 2, 2, 3), dtype=np.uint8)
     patch[0, 0, 0] = [100, 200, 40]
     assert mean_colour(patch).tolist() == [[25.0, 50.0, 10.0]]
+    assert mean_colour(patch[:0]).shape == (0, 3)
+
+
+def test_mean_colour_is_that_of_every_pixel():
+    patches = np.random.default_rng(0).integers(0, 256, (5, 6, 9, 3), dtype=np.uint8)
+    np.testing.assert_allclose(mean_colour(patches), patches.mean(axis=(1, 2)), rtol=1e-14)
 
 
 def test_unusable_labels_are_refused():
-    patches = np.zeros((4, 8, 8, 3), dtype=np.uint8)
     with pytest.raises(InputError):
-        MeanColourClassifier(patches, ["a"] * 4)
+        MeanColourClassifier(np.zeros((4, 3)), ["a"] * 4)
     with pytest.raises(InputError):
         score_regions(["a"], [])

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from g2m_eval.errors import InputError
-from g2m_eval.figures.style import styled, svg_bytes
+from g2m_eval.figures.style import both_formats, png_bytes, styled, svg_bytes
 from g2m_eval.report.markup import plain_values
 from g2m_eval.report.page import ReportFigure, ReportSection, ReportTable, SummaryTile, write_report
 
@@ -218,6 +218,17 @@ def test_svg_needs_no_font_and_does_not_grow_with_the_number_of_spots(tmp_path):
     assert "<image" not in few
     assert len(many) < 200_000
     assert svg_bytes(one_figure().figure) == svg_bytes(one_figure().figure)
+
+
+def test_png_and_svg_of_a_figure_share_their_places_and_leave_it_as_it_was():
+    figure = one_figure().figure
+    engine = figure.get_layout_engine()
+    png, svg = both_formats(figure)
+    assert png == png_bytes(one_figure().figure)
+    assert type(figure.get_layout_engine()) is type(engine)
+    places = figure.axes[0].get_position().bounds
+    assert places[:2] != (0.125, 0.11)  # those that were found, not those it began with
+    assert svg.startswith(b"<?xml")
 
 
 def test_a_wide_table_scrolls_in_its_box_below_its_caption(tmp_path):

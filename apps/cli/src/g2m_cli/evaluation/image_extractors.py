@@ -77,7 +77,7 @@ def open_extractor(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if spec == OWN:
         judge = open_judge(study, resolution, settings, seed=seed)
-        return OpenedExtractor(extractor=judge.extractor.to(device), resize="")
+        return OpenedExtractor(extractor=judge.extractor.extractor.to(device), resize="")
     if spec == INCEPTION:
         from g2m_eval.extractors.inception import InceptionExtractor
 

@@ -21,7 +21,7 @@ from g2m_cli.evaluation.scoring import (
     score_encoders,
     score_generator,
 )
-from g2m_cli.evaluation.space import space_of_study
+from g2m_cli.evaluation.space import clusters_record, space_of_study
 from g2m_cli.evaluation.yardsticks import Yardsticks
 from g2m_cli.generation import open_images, read_generated
 from g2m_cli.interpretation.chapters import interpretation_chapters, interpretation_folders
@@ -93,7 +93,7 @@ def write_study_report(
     for name, entry in common.items():
         scores[name].metrics["at_common_spots"] = entry
     shown = space_of_study(study, spots, judge, models, settings.model.space, seed=settings.seed, evaluation=space)
-    genes_between = interpretation_chapters(study)
+    genes_between = interpretation_chapters(study, clusters_id(study, settings))
     record = report_record(study, models, settings)
     metrics: dict[str, Any] = {
         "id": record["id"],
@@ -166,6 +166,7 @@ def chapters_of(name: str, score: GeneratorScores, *, seed: int) -> list[ReportS
 
 def report_record(study: Study, models: Sequence[str], settings: RunSettings[EvaluationSettings]) -> dict[str, Any]:
     """Describe the report that these artefacts and settings give."""
+    interpreted = interpretation_folders(study, clusters_id(study, settings))
     parents = {
         "dataset": dataset_id(study.dataset),
         "encoders": folder_id(study.run("encoders")),
@@ -173,9 +174,14 @@ def report_record(study: Study, models: Sequence[str], settings: RunSettings[Eva
         **{
             f"generated/{name}": folder_id(study.generated(name)) for model in models for name in with_companions(model)
         },
-        **{name: folder_id(folder) for name, folder in interpretation_folders(study).items()},
+        **{name: folder_id(folder) for name, folder in interpreted.items()},
     }
     return provenance("report", learned(settings), parents)
+
+
+def clusters_id(study: Study, settings: RunSettings[EvaluationSettings]) -> str:
+    """Give the id of the clusters that this report shows."""
+    return str(clusters_record(study, settings.model.space, seed=settings.seed)["id"])
 
 
 def report_id(folder: Path) -> str | None:

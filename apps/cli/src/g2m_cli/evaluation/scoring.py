@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from g2m_cli.evaluation.yardsticks import ConditionScores, Yardsticks
     from g2m_data import PairedDataset
-    from g2m_eval import EvaluationSettings, GeneratorEvaluation, SmallExtractor
+    from g2m_eval import EvaluationSettings, GeneratorEvaluation
+    from g2m_eval.extractors.remembering import RememberingExtractor
 
 _BATCH = 256
 _PURITY = 0.9
@@ -132,7 +133,7 @@ def score_encoders(model_folder: Path, spots: TestSpots) -> dict[str, float]:
 class Judge:
     """What every generator of a study is scored by: one network, trained on one draw of real training patches."""
 
-    extractor: SmallExtractor
+    extractor: RememberingExtractor
     dataset: PairedDataset
     """The training sections."""
     rows: NDArray[np.int64]
@@ -165,6 +166,7 @@ def open_judge(study: Study, resolution: int, settings: EvaluationSettings, *, s
     from g2m_data import open_dataset
     from g2m_eval import InputError as Unreadable
     from g2m_eval import SmallExtractor, train_extractor
+    from g2m_eval.extractors.remembering import RememberingExtractor
 
     train = open_dataset(study.dataset, split="train")
     rows, regions = training_patches(train, settings.train_patches, seed)
@@ -187,7 +189,7 @@ def open_judge(study: Study, resolution: int, settings: EvaluationSettings, *, s
             extractor.save(folder)
         write_json(note, {**asked, "folder": folder.name})
     say(f"metrics use {extractor.name}")
-    return Judge(extractor=extractor, dataset=train, rows=rows, regions=regions)
+    return Judge(extractor=RememberingExtractor(extractor), dataset=train, rows=rows, regions=regions)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from g2m_cli.console import say
 from g2m_cli.interpretation.attribution import attribution_folder
 from g2m_cli.interpretation.attribution_page import GENES, PAIRS, SAMPLE, genes_section, pairs_section
-from g2m_cli.interpretation.enrichment import enrichment_folder
+from g2m_cli.interpretation.enrichment import enrichment_folder, file_digest
 from g2m_cli.interpretation.enrichment_page import TERMS, terms_section
 from g2m_cli.interpretation.factors import CLEAR, fault_of, obeys
 from g2m_cli.interpretation.factors_page import CURVES, FACTORS, RANDOM, doses_section
@@ -44,29 +44,52 @@ class InterpretationChapters:
     """``attribution``, ``enrichment``, ``perturbation`` of metrics.json, as far as they are there."""
 
 
-def interpretation_folders(study: Study) -> dict[str, Path]:
-    """Give the folders that a report of the study takes in: those made from its artefacts as they are now."""
+def interpretation_folders(study: Study, clusters: str | None = None) -> dict[str, Path]:
+    """Give the folders that a report of the study takes in: those made from its artefacts as they are now.
+
+    Parameters
+    ----------
+    study
+        Whose ``interpret/``.
+    clusters
+        Id of the clusters that the report itself shows; what was made from others stays out.
+    """
     now = {
         "dataset": dataset_id(study.dataset),
         "encoders": folder_id(study.run("encoders")),
         "gan": folder_id(study.run("gan")),
         "attribution": folder_id(attribution_folder(study)),
+        **({} if clusters is None else {"clusters": clusters}),
     }
     found: dict[str, Path] = {}
     for name, folder in _folders(study).items():
         parents = (read_provenance(folder) or {}).get("parents")
         fits = parents is not None and all(parents[key] == now[key] for key in now.keys() & parents.keys())
-        if fits and (name != "enrichment" or "attribution" in found):
+        if fits and (name != "enrichment" or ("attribution" in found and _sets_are_as_they_were(study, folder))):
             found[name] = folder
     return found
 
 
-def interpretation_chapters(study: Study) -> InterpretationChapters:
-    """Make chapters of what `g2m interpret` has written; of what it has not, they say how it is made."""
-    folders = interpretation_folders(study)
+def _sets_are_as_they_were(study: Study, folder: Path) -> bool:
+    """Whether the study's own gene sets, if these were ranked, still hold the same; a file given by hand may differ."""
+    from g2m_data.gene_sets import gene_sets_of
+
+    ranked, own = _settings(folder), gene_sets_of(study.dataset)
+    return own is None or own.name != ranked["gene_sets"] or file_digest(own) == ranked["sha256"]
+
+
+def interpretation_chapters(study: Study, clusters: str | None = None) -> InterpretationChapters:
+    """Make chapters of what `g2m interpret` has written; of what it has not, they say how it is made.
+
+    ``clusters`` is as of `interpretation_folders`.
+    """
+    folders = interpretation_folders(study, clusters)
     for name, folder in _folders(study).items():
         if folder.is_dir() and name not in folders:
-            say(f"{folder}: left out of the report, it was made from other data, models or attributions")
+            say(
+                f"{folder}: left out of the report, it was made from other data, models, clusters, gene sets or "
+                "attributions"
+            )
     left_out = {name: why for name, why in _left_out(study).items() if name not in folders}
     metrics = {name: _metrics(folder)[name] for name, folder in folders.items()}
     sections = [

@@ -110,9 +110,17 @@ def enrichment_record(
     attributions: Path, settings: RunSettings[InterpretationSettings], gene_sets: Path
 ) -> dict[str, Any]:
     """Describe the enrichment that these attributions, settings and gene sets give."""
-    digest = hashlib.sha256(gene_sets.read_bytes()).hexdigest()
-    asked = {"enrichment": asdict(settings.model.enrichment), "gene_sets": gene_sets.name, "sha256": digest}
+    asked = {
+        "enrichment": asdict(settings.model.enrichment),
+        "gene_sets": gene_sets.name,
+        "sha256": file_digest(gene_sets),
+    }
     return provenance("enrichment", asked, {"attribution": folder_id(attributions)})
+
+
+def file_digest(path: Path) -> str:
+    """Tell a file of gene sets from another of the same name."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def study_gene_sets(study: Study) -> Path:

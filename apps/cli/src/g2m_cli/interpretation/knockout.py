@@ -9,7 +9,7 @@ from g2m_cli.interpretation.attribution import attribution_folder
 from g2m_cli.interpretation.attribution_page import GENES
 from g2m_cli.interpretation.clusters import JOINT
 from g2m_cli.interpretation.perturbation_request import PerturbationRequest
-from g2m_cli.study import Study
+from g2m_cli.study import Study, folder_id
 
 _TOP_GENES = 20
 
@@ -46,4 +46,5 @@ def knockout_request(study: Study, *, model: str, limit: int) -> PerturbationReq
         folds=(0.0,),
         where={JOINT: query},
         limit=limit,
+        attribution=folder_id(folder),
     )

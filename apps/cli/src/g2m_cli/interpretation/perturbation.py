@@ -110,8 +110,10 @@ def perturbation_record(
         "encoders": folder_id(study.run("encoders")),
         request.model: folder_id(study.run(request.model)),
         **({"clusters": found} if JOINT in request.where else {}),
+        **({"attribution": request.attribution} if request.attribution else {}),
     }
-    asked = {"perturbation": asdict(settings.model.perturbation), **asdict(request), "seed": settings.seed}
+    wanted = {key: value for key, value in asdict(request).items() if key != "attribution"}
+    asked = {"perturbation": asdict(settings.model.perturbation), **wanted, "seed": settings.seed}
     return provenance("perturbation", asked, parents)
 
 

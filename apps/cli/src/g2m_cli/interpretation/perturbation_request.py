@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -41,13 +42,17 @@ class PerturbationRequest:
     """All must hold of a spot: ``region`` (true), ``joint`` (cluster of `g2m eval space`), ``sample``."""
     limit: int = 40
     """Spots at most, drawn at random."""
+    attribution: str | None = None
+    """Id of the attributions that named the genes, if any did."""
 
     @property
     def name(self) -> str:
-        """Of its folder."""
+        """Of its folder; where the label leaves genes unsaid, a digest tells them from others."""
         folds = "-".join("knockout" if fold == 0 else f"x{fold:g}".replace(".", "_") for fold in self.folds)
         where = [part for key, value in sorted(self.where.items()) for part in (key, value)]
-        return slug("-".join([self.label, folds or "doses", *where, self.model]))
+        said = ", ".join(self.genes) == self.label
+        digest = [] if said else [hashlib.sha256(",".join(sorted(self.genes)).encode()).hexdigest()[:6]]
+        return slug("-".join([self.label, *digest, folds or "doses", *where, self.model]))
 
     def edits(self, *, doses: Sequence[float], renormalise: bool) -> list[Edit]:
         """Give the edits that are drawn and tabulated: every fold, or the lowest and the highest dose."""

@@ -41,6 +41,7 @@ class SmallExtractor:
 
     def __init__(self, network: SmallCnn, *, supervision: str, resolution: int, classes: tuple[str, ...] = ()) -> None:
         self.network = network.eval().requires_grad_(False)
+        self._merged = network.merged()
         self.supervision = supervision
         self.resolution = resolution
         self.classes = classes
@@ -54,6 +55,7 @@ class SmallExtractor:
     def to(self, device: torch.device | str) -> SmallExtractor:
         """Move the network; returns itself."""
         self.network.to(device)
+        self._merged.to(device)
         return self
 
     @torch.inference_mode()
@@ -63,7 +65,7 @@ class SmallExtractor:
         """Features (float32) of images of any one size, a batch at a time."""
         found = np.empty((len(images), self.network.shape.features), dtype=np.float32)
         for part, batch in self._batches(images, batch_size):
-            found[part] = self.network(batch).cpu().numpy()
+            found[part] = self._merged(batch).cpu().numpy()
         return found
 
     @torch.inference_mode()
@@ -79,7 +81,7 @@ class SmallExtractor:
             raise InputError(f"extractor {self.name!r} was trained without regions and cannot name them")
         chosen = np.empty(len(images), dtype=np.int64)
         for part, batch in self._batches(images, batch_size):
-            votes = [self.network.classify(self.network(view)).softmax(dim=1) for view in eight_views(batch)]
+            votes = [self._merged.classify(self._merged(view)).softmax(dim=1) for view in eight_views(batch)]
             chosen[part] = torch.stack(votes).mean(dim=0).argmax(dim=1).cpu().numpy()
         return np.asarray(np.array(self.classes)[chosen])
 

@@ -125,6 +125,16 @@ def svg_bytes(figure: Figure, dpi: int = 160) -> bytes:
     return buffer.getvalue()
 
 
+def both_formats(figure: Figure, dpi: int = 160) -> tuple[bytes, bytes]:
+    """The figure as PNG and as SVG; places are found once, which takes longer than either drawing."""
+    png, engine = png_bytes(figure, dpi), figure.get_layout_engine()
+    figure.set_layout_engine("none")
+    try:
+        return png, svg_bytes(figure, dpi)
+    finally:
+        figure.set_layout_engine(engine)
+
+
 def _is_crowded(artist: Artist) -> bool:
     if not isinstance(artist, Collection):
         return False

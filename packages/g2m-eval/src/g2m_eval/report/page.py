@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from g2m_eval.errors import InputError
-from g2m_eval.figures.style import png_bytes, svg_bytes
+from g2m_eval.figures.style import both_formats
 from g2m_eval.report.folders import beside, swap_in, sweep
 from g2m_eval.report.markup import flatten, plain_values, prepare_sections, render_page
 
@@ -131,11 +131,12 @@ def write_report(
     building = beside(directory, "building")
     building.mkdir()
     try:
-        images = {figure.name: png_bytes(figure.figure, dpi) for figure in figures}
+        images: dict[str, bytes] = {}
         (building / "figures").mkdir()
         for figure in figures:
+            images[figure.name], svg = both_formats(figure.figure, dpi)
             (building / "figures" / f"{figure.name}.png").write_bytes(images[figure.name])
-            (building / "figures" / f"{figure.name}.svg").write_bytes(svg_bytes(figure.figure, dpi))
+            (building / "figures" / f"{figure.name}.svg").write_bytes(svg)
         for table in tables:
             table.table.to_csv(building / f"{table.name}.csv", index=False)
         plain = plain_values(metrics)
