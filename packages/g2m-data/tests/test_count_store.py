@@ -50,7 +50,8 @@ def test_damaged_places_are_one_line(store, damage, complaint):
 
 
 @pytest.mark.parametrize(
-    "lost", ["obs", "obs/total_counts", "obs/zarr.json", "obs/array_row/c/0", "obs/_index/c/0", "obsm"]
+    "lost",
+    ["obs", "obs/total_counts", "obs/zarr.json", "obs/array_row/c/0", "obs/_index/c/0", "obsm", "obsm/spatial/c/0/0"],
 )
 def test_lost_parts_are_one_line(store, lost):
     root = store()

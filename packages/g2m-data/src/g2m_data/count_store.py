@@ -177,6 +177,8 @@ def read_places(path: Path) -> Places:
             raise ValueError("places without a barcode")
         if places.xy.shape != (len(obs), 2) or not np.isfinite(places.xy).all():
             raise ValueError("coordinates that do not match its places")
+        if (places.xy == 0).all(axis=1).sum() > 1:  # one place may lie at the corner; what was lost is read as zeros
+            raise ValueError("coordinates that were lost")
     return places
 
 
