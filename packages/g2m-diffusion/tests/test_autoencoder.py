@@ -240,7 +240,7 @@ def test_two_processes_compute_what_one_would(tmp_path, gloo):
     torch.multiprocessing.start_processes(run_process, args=(str(tmp_path), gloo), nprocs=2, start_method="fork")
     one = AutoencoderTask.build(MICRO)
     train(one, 0, 5)
-    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
     assert torch.equal(first[1]["running"], second[1]["running"])
     torch.testing.assert_close(first[1]["running"], one.state_dict()["running"], atol=1e-6, rtol=1e-4)
     for name, value in one.autoencoder.state_dict().items():

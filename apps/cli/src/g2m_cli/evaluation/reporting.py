@@ -21,7 +21,7 @@ from g2m_cli.evaluation.scoring import (
     score_encoders,
     score_generator,
 )
-from g2m_cli.evaluation.space import clusters_record, space_of_study
+from g2m_cli.evaluation.space import clusters_id, space_of_study
 from g2m_cli.evaluation.yardsticks import Yardsticks
 from g2m_cli.generation import open_images, read_generated
 from g2m_cli.interpretation.chapters import interpretation_chapters, interpretation_folders
@@ -177,11 +177,6 @@ def report_record(study: Study, models: Sequence[str], settings: RunSettings[Eva
         **{name: folder_id(folder) for name, folder in interpreted.items()},
     }
     return provenance("report", learned(settings), parents)
-
-
-def clusters_id(study: Study, settings: RunSettings[EvaluationSettings]) -> str:
-    """Give the id of the clusters that this report shows."""
-    return str(clusters_record(study, settings.model.space, seed=settings.seed)["id"])
 
 
 def report_id(folder: Path) -> str | None:

@@ -129,6 +129,11 @@ def clusters_record(study: Study, settings: SpaceSettings, *, seed: int) -> dict
     return provenance("clusters", {"space": asdict(settings), "seed": seed}, parents)
 
 
+def clusters_id(study: Study, settings: RunSettings[EvaluationSettings]) -> str:
+    """Give the id of the clusters that a report with these settings shows; it is known before they are found."""
+    return str(clusters_record(study, settings.model.space, seed=settings.seed)["id"])
+
+
 def write_space(
     study: Study, models: Sequence[str], settings: RunSettings[EvaluationSettings], *, out: Path | None = None
 ) -> Path:

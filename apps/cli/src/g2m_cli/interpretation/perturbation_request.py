@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from g2m_cli.errors import InputError
 from g2m_cli.interpretation.attribution_page import slug
 from g2m_cli.interpretation.clusters import JOINT, REGION, FoundClusters, labels_of
 from g2m_cli.interpretation.enrichment import study_gene_sets
+from g2m_cli.provenance import fingerprint
 from g2m_cli.study import Study
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class PerturbationRequest:
         folds = "-".join("knockout" if fold == 0 else f"x{fold:g}".replace(".", "_") for fold in self.folds)
         where = [part for key, value in sorted(self.where.items()) for part in (key, value)]
         said = ", ".join(self.genes) == self.label
-        digest = [] if said else [hashlib.sha256(",".join(sorted(self.genes)).encode()).hexdigest()[:6]]
+        digest = [] if said else [fingerprint(sorted(self.genes))[:6]]
         return slug("-".join([self.label, *digest, folds or "doses", *where, self.model]))
 
     def edits(self, *, doses: Sequence[float], renormalise: bool) -> list[Edit]:

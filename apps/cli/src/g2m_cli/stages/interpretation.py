@@ -166,7 +166,6 @@ class InterpretationStages:
 
     def found_id(self) -> str:
         """Give the id of those clusters, which are not needed for it."""
-        from g2m_cli.evaluation.space import clusters_record
+        from g2m_cli.evaluation.space import clusters_id
 
-        settings = self.settings.evaluation
-        return str(clusters_record(self.study, settings.model.space, seed=settings.seed)["id"])
+        return clusters_id(self.study, self.settings.evaluation)

@@ -21,7 +21,7 @@ class RememberingExtractor:
     extractor
         What looks.
     most
-        Images that are remembered of each kind; later ones are looked at anew. 100,000 take some 110 MB.
+        Images that are remembered of each kind; later ones are looked at anew. 100,000 take some 130 MB.
     """
 
     def __init__(self, extractor: SmallExtractor, *, most: int = 100_000) -> None:

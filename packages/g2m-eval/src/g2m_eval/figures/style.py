@@ -126,7 +126,7 @@ def svg_bytes(figure: Figure, dpi: int = 160) -> bytes:
 
 
 def both_formats(figure: Figure, dpi: int = 160) -> tuple[bytes, bytes]:
-    """The figure as PNG and as SVG; places are found once, which takes longer than either drawing."""
+    """The figure as PNG and as SVG; places are found once, for both."""
     png, engine = png_bytes(figure, dpi), figure.get_layout_engine()
     figure.set_layout_engine("none")
     try:
