@@ -281,8 +281,8 @@ _TINY = DiffusionSettings(
     denoiser=DenoiserSettings(channels=(48, 96, 128), layers=1, norm_groups=16, token_dim=192),
     optimizer=OptimizerSettings(lr=1e-3, warmup_images=2_000, decay_share=0.5),
     ema=EmaSettings(half_life_images=8_000.0),
-    sampling=SamplingSettings(steps=20, guidance=(1.0,)),
-    total_images=11_200,
+    sampling=SamplingSettings(steps=14, guidance=(1.0,)),
+    total_images=5_120,
     batch_size=16,  # more updates for the same images decide a run this short
     micro_batch=16,
 )
