@@ -276,7 +276,7 @@ def edit_h5_value(content: bytes, n: Sequence[float]) -> bytes:
     def edit(group: h5py.Group, name: str) -> None:
         values = group[name][:]
         strange = _pick(n[2], STRANGE)
-        if values.dtype.kind == "S":
+        if values.dtype.kind in "SO":
             values[_at(n[1], len(values))] = [b"\xff\xfe", b"", b"a\nb", b" Gene1 ", b"#x", values[0]][_at(n[2], 6)]
         else:
             with np.errstate(all="ignore"):
@@ -295,7 +295,7 @@ def retype_h5(content: bytes, n: Sequence[float]) -> bytes:
     def edit(group: h5py.Group, name: str) -> None:
         values = group[name][:]
         dtype = _pick(n[1], DTYPES)
-        numbers = values.dtype.kind != "S" or dtype.startswith("S")
+        numbers = values.dtype.kind not in "SO" or dtype.startswith("S")
         _replace(group, name, (values if numbers else np.arange(len(values))).astype(dtype))
 
     return _edit_h5(content, _pick(n[0], FIELDS), edit)
@@ -345,8 +345,10 @@ def _edit_h5(content: bytes, name: str, edit: Callable[[h5py.Group, str], None])
 
 
 def _replace(group: h5py.Group, name: str, values: Any) -> None:
+    values = np.asarray(values)
+    dtype = h5py.string_dtype() if values.dtype.kind == "O" else None  # texts of any length stay such
     del group[name]
-    group[name] = values
+    group.create_dataset(name, data=values, dtype=dtype)
 
 
 # ---- images ---------------------------------------------------------------------------------------------------------
