@@ -23,7 +23,10 @@ PAPER = [
     "objective.ddpm_zero_snr=false",
 ]  # fmt: skip
 CALIBRATION_IMAGES = 1_600
-BATCH = 32  # of the denoisers: the presets' own suits the demo's few minutes
+DENOISERS = [
+    "batch_size=32", "micro_batch=32", "optimizer.lr=1e-3", "optimizer.warmup_images=2000",
+]  # fmt: skip  # for many minutes; the presets' own suit the demo's few
+STEPS = 20  # of a denoiser, an image
 NEEDED = {"tissue": 0.8}  # balanced region accuracy
 FACTORS_NEEDED = {"tissue": 2}  # factors with at least half of the correlation that real patches reach
 REGION_COLUMNS = 2
@@ -129,12 +132,12 @@ class Bench:
             model = self.encoders / "model"
             command = ["gan", "train", self.dataset, self.embeddings, "--encoder", model, "--preset", "tiny", *common]
             return command, "stages.0.total_images"
-        batch = ["--set", f"batch_size={BATCH}", "--set", f"micro_batch={BATCH}"]
-        command = ["diffusion", "train", self.dataset, self.embeddings, *common, *batch]
+        changed = [*DENOISERS, *(PAPER if name == "sd-paper" else [])]
+        overrides = [word for setting in changed for word in ("--set", setting)]
+        command = ["diffusion", "train", self.dataset, self.embeddings, *common, *overrides]
         if name == "tissue":
             return [*command, "--preset", "tiny"], "total_images"
-        overrides = [word for setting in (PAPER if name == "sd-paper" else []) for word in ("--set", setting)]
-        return [*command, "--preset", "tiny-sd", "--autoencoder", self.autoencoder(), *overrides], "total_images"
+        return [*command, "--preset", "tiny-sd", "--autoencoder", self.autoencoder()], "total_images"
 
     def autoencoder(self) -> Path:
         run = self.root / "runs" / f"autoencoder-{self.minutes:g}min"
@@ -179,7 +182,7 @@ class Bench:
 
         out = self.root / "generated" / run.name
         folder = out if name == "gan" else out.with_name(f"{out.name}-w1")
-        group, guidance = ("gan", []) if name == "gan" else ("diffusion", ["--guidance", "1"])
+        group, guidance = ("gan", []) if name == "gan" else ("diffusion", ["--guidance", "1", "--steps", STEPS])
         self.once(folder, group, "generate", run / "model", self.embeddings, "--out", out, *guidance)
         return folder, read_generated(folder)[2]["timing"]["seconds_per_1000_images"]
 
