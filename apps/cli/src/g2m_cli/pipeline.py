@@ -27,7 +27,7 @@ from g2m_cli.training import Launch
 if TYPE_CHECKING:
     from g2m_eval.space.evaluate import SpaceEvaluation
 
-DEMO_SPOTS = 200  # drawn by diffusion, which takes a GAN's time many times over
+DEMO_SPOTS = 160  # drawn by diffusion, which takes a GAN's time many times over
 
 
 def run_study(

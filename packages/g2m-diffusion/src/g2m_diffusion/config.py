@@ -282,7 +282,7 @@ _TINY = DiffusionSettings(
     optimizer=OptimizerSettings(lr=2e-3, warmup_images=512, decay_share=0.5),
     ema=EmaSettings(half_life_images=8_000.0),
     sampling=SamplingSettings(steps=14, guidance=(1.0,)),
-    total_images=5_120,
+    total_images=4_480,
     batch_size=8,  # more updates for the same images decide a run this short
     micro_batch=8,
 )
