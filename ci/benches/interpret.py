@@ -99,7 +99,7 @@ def _of_enrichment(phantom: Path, gene_sets: Path, found) -> list[Figure]:  # ty
     for among, sets in files.items():
         for count in _RANKED:
             table = enrich_pairs(found, sets, EnrichmentSettings(top_genes=count)).table
-            ranks = true_set_ranks(table)
+            ranks = true_set_ranks(table, sets)
             assert ranks is not None
             bound = {"at_least": 80.0} if count == EnrichmentSettings().top_genes else {}
             name = f"true set among {among}, {count} genes"

@@ -58,11 +58,20 @@ def dataset_id(folder: Path) -> str | None:
 
 def embeddings_id(path: Path) -> str | None:
     """Read the id of an embeddings file without loading it."""
+    return _text_in(path, "uns/provenance/id")
+
+
+def encoders_of_embeddings(path: Path) -> str | None:
+    """Read the id of the encoders that an embeddings file is of."""
+    return _text_in(path, "uns/provenance/parents/encoders")
+
+
+def _text_in(path: Path, key: str) -> str | None:
     import h5py
 
     try:
         with h5py.File(path) as file:
-            value = file["uns/provenance/id"][()]
+            value = file[key][()]
     except (OSError, KeyError):
         return None
     return value.decode() if isinstance(value, bytes) else str(value)

@@ -260,19 +260,23 @@ def test_the_papers_terms_stand_alone_until_ours_are_there(paper):
     assert len(built.tables) == 1
 
 
-def test_our_terms_stand_below_while_they_are_of_these_encoders(paper):
+@pytest.mark.parametrize("stale", [{"encoders": "others"}, {"clusters": "found anew since"}])
+def test_our_terms_stand_below_while_they_are_of_these_encoders_and_clusters(paper, stale):
     root, item = paper.study.root / "interpret", item_of("Table 3")
     parents = {"dataset": dataset_id(paper.study.dataset), "encoders": folder_id(paper.study.run("encoders"))}
+    asked = {"enrichment": {"significance": 0.05, "leading_genes": 3}, "gene_sets": "any.gmt"}
     for name, made_from in (("attribution", parents), ("enrichment", {"attribution": "attribution"})):
         (root / name).mkdir(parents=True)
-        record = {"id": name, "parents": made_from}
+        record = {"id": name, "settings": asked, "parents": made_from}
         (root / name / "provenance.json").write_text(json.dumps(record))
     term = {"sample": "visium1", "term": "Lipid Droplet", "nes": 1.5, "query": "BAT", "reference": "CX", "p": 0.0}
     pd.DataFrame([{**term, "leading": 9, "more": 1}]).to_csv(root / "enrichment" / "terms.csv", index=False)
     built = item.build(paper, item)
     assert built.tables[1].table["term"].tolist() == ["Lipid Droplet"]
     assert built.metrics["ours"][0]["leading"] == 9
-    (root / "attribution" / "provenance.json").write_text(json.dumps({"id": "attribution", "parents": {}}))
+    assert "p < 0.05 and more than 3 leading genes" in built.tables[1].caption
+    record = {"id": "attribution", "parents": parents | stale}
+    (root / "attribution" / "provenance.json").write_text(json.dumps(record))
     assert len(item.build(paper, item).tables) == 1
 
 

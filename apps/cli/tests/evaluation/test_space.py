@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from g2m_cli.errors import is_user_error
 from g2m_cli.evaluation import space, space_images
 from g2m_cli.evaluation.scoring import Judge
 from g2m_cli.main import app
@@ -106,7 +107,7 @@ def test_markers_of_another_tissue_are_given_in_a_file(study, tmp_path):
 )
 def test_mistakes_are_one_line(study, arguments, message):
     found = run(study, *arguments)
-    assert found.exit_code != 0
+    assert is_user_error(found.exception)
     assert message in str(found.exception)
     assert "\n" not in str(found.exception)
     assert not (study.root / "space").exists()

@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
+from g2m_cli.errors import is_user_error
+
 
 def read(study, folder="attribution"):
     return anndata.read_h5ad(study.root / "interpret" / folder / "attributions.h5ad")
@@ -94,7 +96,7 @@ def test_a_change_of_settings_replaces_the_folder_and_is_recorded(with_space, in
 )
 def test_mistakes_are_one_line(with_space, interpret, arguments, message):
     found = interpret("attribute", *arguments)
-    assert found.exit_code != 0
+    assert is_user_error(found.exception)
     assert message in str(found.exception)
     assert "\n" not in str(found.exception)
     assert not (with_space.root / "interpret").exists()
@@ -108,6 +110,20 @@ def test_clusters_that_are_not_there_or_of_other_embeddings(study, interpret, re
     clusters.uns["provenance"]["parents"]["embeddings"] = "older"
     clusters.write_h5ad(path)
     assert "found in other embeddings than the study's" in str(interpret("attribute").exception)
+
+
+def test_a_cluster_of_a_single_spot_is_said_to_have_no_halves():
+    from g2m_cli.interpretation.attribution import _few
+
+    labels = np.array(["a", "b", "b", "b", "b"])
+    found = anndata.AnnData(np.zeros((2, 1)), obs=pd.DataFrame({"shared_by_halves": [np.nan, 0.2]}, index=["1", "2"]))
+    warned = _few(labels, found)
+    assert len(warned) == 2
+    assert "In 1 of 2 pairs a cluster has a single spot" in warned[0]
+    found.obs["shared_by_halves"] = [np.nan, np.nan]
+    assert len(_few(labels, found)) == 1
+    found.obs["shared_by_halves"] = [0.9, 0.9]
+    assert _few(labels, found) == []
 
 
 def test_a_pair_asked_for_twice_is_compared_once():

@@ -5,6 +5,8 @@ import json
 import pandas as pd
 import pytest
 
+from g2m_cli.errors import is_user_error
+
 GENES = [f"Gene{number}" for number in range(20)]
 
 
@@ -49,7 +51,8 @@ def test_human_sets_need_upper_case_and_options_win(attributed, interpret, write
     assert "match in upper case" in str(wrong.exception)
     right = interpret("enrich", "--gene-sets", tmp_path / "human.gmt", "--case", "upper", "--top", "12")
     assert right.exit_code == 0, right.output
-    assert "20 of 22 symbols of human.gmt are in the panel (case upper); 1 sets dropped" in right.stderr
+    assert "20 of 22 symbols of human.gmt are in the panel (case upper); 1 sets have fewer than 1" in right.stderr
+    assert "Of a pair 1 to 1 were tested, those with 1 to 500 of its ranked genes" in right.stderr
     metrics = json.loads((attributed.root / "interpret" / "enrichment" / "metrics.json").read_text())["enrichment"]
     assert "true_set_in_top5" not in metrics
     every = pd.read_csv(attributed.root / "interpret" / "enrichment" / "enrichment.csv")
@@ -76,6 +79,31 @@ def test_mistakes_are_one_line(with_space, interpret, tmp_path):
     (with_space.root / "interpret" / "attribution" / "attributions.h5ad").write_bytes(b"cut short")
     assert "not a readable .h5ad file" in str(interpret("enrich").exception)
     assert not (with_space.root / "interpret" / "enrichment").exists()
+
+
+def test_attributions_of_other_encoders_are_refused_unless_named(attributed, interpret):
+    folder = attributed.root / "interpret" / "attribution"
+    for place, key in ((folder, None), (attributed.run("encoders"), "id")):
+        place.mkdir(parents=True, exist_ok=True)
+        file = place / "provenance.json"
+        record = json.loads(file.read_text()) if file.is_file() else {"parents": {}}
+        record |= {"id": "new"} if key else {"parents": record["parents"] | {"encoders": "old"}}
+        file.write_text(json.dumps(record))
+    found = interpret("enrich")
+    assert is_user_error(found.exception)
+    assert "was made from other encoders than the study has now; `g2m interpret attribute" in str(found.exception)
+    assert interpret("enrich", "--attributions", folder).exit_code == 0
+
+
+def test_a_region_s_own_set_that_met_no_ranked_gene_is_a_miss(attributed, interpret, write_gmt, tmp_path):
+    own = {"PHANTOM_REGION_CX": GENES[:10], "PHANTOM_REGION_fat AND glands": ["Gene38", "Gene39"]}
+    write_gmt(tmp_path / "sets.gmt", own)
+    assert interpret("enrich", "--gene-sets", tmp_path / "sets.gmt", "--top", "12").exit_code != 0
+    write_gmt(tmp_path / "sets.gmt", own | {"FAT": GENES[10:]})
+    found = interpret("enrich", "--gene-sets", tmp_path / "sets.gmt", "--top", "12")
+    assert found.exit_code == 0, found.output
+    metrics = json.loads((attributed.root / "interpret" / "enrichment" / "metrics.json").read_text())["enrichment"]
+    assert metrics["true_set_in_top5"] == 0.5
 
 
 def test_a_folder_of_attributions_is_not_replaced_by_enrichment(attributed, interpret):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from g2m_cli.errors import is_user_error
 from g2m_cli.interpretation import redrawing
 from g2m_cli.interpretation.perturbation_request import PerturbationRequest, chosen_spots, parse_folds
 
@@ -127,7 +128,7 @@ def test_spots_are_those_of_which_all_holds(with_truth, with_space):
 )
 def test_mistakes_are_one_line(painted, interpret, arguments, message):
     found = interpret("perturb", *arguments)
-    assert found.exit_code != 0
+    assert is_user_error(found.exception)
     assert message in str(found.exception)
     assert "\n" not in str(found.exception)
     assert not (painted.root / "interpret").exists()

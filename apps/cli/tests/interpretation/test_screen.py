@@ -3,10 +3,13 @@
 import json
 from types import SimpleNamespace
 
+import anndata
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+
+from g2m_cli.errors import is_user_error
 
 
 class Painter:
@@ -96,8 +99,6 @@ def test_the_same_command_redraws_nothing_and_a_larger_top_adds(painted, interpr
 
 
 def test_a_cluster_that_is_found_anew_is_screened_anew(painted, with_space, interpret):
-    import anndata
-
     arguments = ["screen", "--random-sets", "0", "--top", "2", *SCREEN[:-2], "--spots", "joint=CX", "--limit", "30"]
     assert interpret(*arguments).exit_code == 0
     space = anndata.read_h5ad(with_space.root / "space" / "space.h5ad")
@@ -123,6 +124,28 @@ def test_random_genes_stay_in_the_table_of_a_few_named_ones(painted, interpret, 
     assert beside[["predicted", "change"]].notna().all(axis=None)
     metrics = json.loads((written(painted, "screens") / "metrics.json").read_text())["screen"]
     assert (metrics["ranked"], metrics["verified"], metrics["controls"]) == (3, 3, 2)
+
+
+def test_a_generator_of_other_embeddings_or_encoders_is_refused(painted, interpret):
+    def made(name, **record):
+        painted.run(name).mkdir(parents=True, exist_ok=True)
+        (painted.run(name) / "provenance.json").write_text(json.dumps(record))
+
+    def embeddings(encoders):
+        found = anndata.read_h5ad(painted.embeddings)
+        found.uns["provenance"] = {"id": "now", "parents": {"encoders": encoders}}
+        found.write_h5ad(painted.embeddings)
+
+    embeddings("these")
+    made("encoders", id="these", parents={})
+    made("gan", id="g", parents={"embeddings": "before"})
+    stale = interpret("screen", *SCREEN)
+    assert is_user_error(stale.exception)
+    assert "runs/gan: was trained on other embeddings than" in str(stale.exception)
+    embeddings("those")
+    made("gan", id="g", parents={"embeddings": "now"})
+    assert "embeddings.h5ad: is not of" in str(interpret("images", *BRIEF).exception)
+    assert not (painted.root / "interpret").exists()
 
 
 def test_sets_are_screened_against_random_sets_of_their_size(painted, interpret, write_gmt, tmp_path):
@@ -184,7 +207,7 @@ def test_genes_that_paint_white_move_images_towards_a_whiter_region(painted, int
 )
 def test_mistakes_are_one_line(painted, interpret, arguments, message):
     found = interpret(arguments[0], *arguments[1:])
-    assert found.exit_code != 0
+    assert is_user_error(found.exception)
     assert message in str(found.exception)
     assert "\n" not in str(found.exception)
     assert not (painted.root / "interpret").exists()

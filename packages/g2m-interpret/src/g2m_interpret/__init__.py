@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Perturbation,
         perturb,
         random_changes,
+        random_edits,
         share_beyond,
         summarise_changes,
     )
@@ -87,6 +88,7 @@ _HOME = {
     "pending_edits": "perturbation.verification",
     "perturb": "perturbation.effects",
     "random_changes": "perturbation.effects",
+    "random_edits": "perturbation.effects",
     "rank_by_gradient": "perturbation.screen",
     "rank_genes": "attribution.ranking",
     "rank_true_sets": "scoring",
@@ -149,6 +151,7 @@ __all__ = [
     "pending_edits",
     "perturb",
     "random_changes",
+    "random_edits",
     "rank_by_gradient",
     "rank_genes",
     "rank_true_sets",

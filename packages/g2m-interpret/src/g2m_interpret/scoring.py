@@ -137,7 +137,7 @@ def rank_true_sets(enrichment: pd.DataFrame, truth: Mapping[str, str]) -> pd.Dat
 
     Returns
     -------
-    query, reference, term, rank, of, nes, p; rank is infinite where no gene of the set was ranked.
+    query, reference, term, rank, of, nes, p; rank is infinite where no gene of the set was ranked, or it has no NES.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def rank_true_sets(enrichment: pd.DataFrame, truth: Mapping[str, str]) -> pd.Dat
                 keys.QUERY: query,
                 keys.REFERENCE: reference,
                 "term": truth[query],
-                "rank": 1.0 + float((table["nes"] > nes).sum()) if len(found) else float("inf"),
+                "rank": 1.0 + float((table["nes"] > nes).sum()) if np.isfinite(nes) else float("inf"),
                 "of": len(table),
                 "nes": nes,
                 "p": float(found["p"].iloc[0]) if len(found) else float("nan"),

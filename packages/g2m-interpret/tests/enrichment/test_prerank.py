@@ -85,6 +85,14 @@ def test_a_ranking_without_a_set_says_what_to_do():
         enrich_ranking(random_ranking(0), {"A": ("nothing",)})
 
 
+def test_a_set_of_all_ranked_genes_says_nothing():
+    ranking = random_ranking(0).head(6)
+    with pytest.raises(InputError, match="6 ranked genes and no set with 1 to 5 of them"):
+        enrich_ranking(ranking, {"ALL": tuple(ranking.index)})
+    both = enrich_ranking(ranking, {"ALL": tuple(ranking.index), "SOME": tuple(ranking.index[:3])})
+    assert both["term"].tolist() == ["SOME"]
+
+
 def test_the_paper_shows_terms_below_two_percent_with_more_than_four_leading_genes():
     table = pd.DataFrame(
         {

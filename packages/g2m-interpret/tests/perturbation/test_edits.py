@@ -81,6 +81,10 @@ def test_genes_are_matched_by_their_counts_not_by_their_logarithms():
     ]
 
 
+def test_no_random_set_needs_no_other_gene():
+    assert matched_genes(np.ones(3), list("abc"), list("abc"), sets=0, seed=0) == []
+
+
 def test_a_panel_too_small_to_match_is_refused():
     with pytest.raises(InputError, match="cannot be matched"):
         matched_genes(np.ones(3), ["a", "b", "c"], ["a", "b"], sets=1, seed=0)

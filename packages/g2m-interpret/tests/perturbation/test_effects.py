@@ -3,7 +3,13 @@ import pytest
 
 from g2m_interpret.errors import InputError, OutsideTraining
 from g2m_interpret.perturbation.edits import Edit
-from g2m_interpret.perturbation.effects import perturb, random_changes, share_beyond, summarise_changes
+from g2m_interpret.perturbation.effects import (
+    Perturbation,
+    perturb,
+    random_changes,
+    share_beyond,
+    summarise_changes,
+)
 from g2m_interpret.perturbation.familiarity import Familiarity
 from g2m_interpret.perturbation.intervals import spread_of_mean
 from g2m_interpret.perturbation.simulator import draw_keys
@@ -31,6 +37,20 @@ def test_knocking_out_what_makes_pink_makes_it_less_and_leaves_blue(spots, genes
     assert random.shape == (10, 2)
     assert share_beyond(table.loc["pink", "change"], random[:, 0]) == 1.0
     assert np.isnan(share_beyond(1.0, random[:0, 0]))
+
+
+def test_before_after_and_change_are_of_the_same_images():
+    before, after = np.array([[[1.0], [3.0]]]), np.array([[[[2.0], [np.nan]]]])
+    found = Perturbation(
+        edits=(Edit(up=("A",)),),
+        statistics=("pink",),
+        before=before,
+        after=after,
+        familiar_before=1.0,
+        familiar_after=np.ones(1),
+    )
+    row = summarise_changes(found, resamples=10).iloc[0]
+    assert (row["before"], row["after"], row["change"]) == (1, 2, 1)
 
 
 def test_keys_belong_to_spots_by_name():

@@ -40,6 +40,27 @@ def test_one_table_holds_prediction_and_verification(spots, genes, toy, tmp_path
         rank_by_gradient(found, "lumen", fold=2.0)
 
 
+@pytest.mark.parametrize("fold", [0.0, 2.0])
+def test_a_prediction_counts_what_rescaling_does_to_all_other_genes(spots, genes, toy, gradients, tmp_path, fold):
+    expression = spots[0][:6]
+    counts = np.expm1(expression.astype(float)).mean(axis=0)
+    shares = counts / counts.sum()
+    sets = {"own": ["Gene0", "Gene1"], "others": ["Gene20", "Gene21", "Gene22"]}
+    edits = [Edit(up=tuple(some), fold=fold, renormalise=True, label=name) for name, some in sets.items()]
+    change = verify(toy.simulator(genes), expression, edits, tmp_path).query("statistic == 'pink'").set_index("edit")
+    asked = {"fold": fold, "sets": sets}
+    told, plain = (
+        rank_by_gradient(gradients, "pink", **asked, shares=one).set_index("set")["predicted"] for one in (shares, None)
+    )
+    assert plain["others"] == pytest.approx(0, abs=1e-9)  # though the others' pink is rescaled
+    for name in sets:
+        assert abs(told[name] - change.loc[name, "change"]) < abs(plain[name] - change.loc[name, "change"])
+    assert told["others"] == pytest.approx(change.loc["others", "change"], rel=0.25)
+    alone = rank_by_gradient(gradients, "pink", fold=fold, shares=shares).set_index("gene")["predicted"]
+    single = rank_by_gradient(gradients, "pink", fold=fold, sets={"one": ["Gene0"]}, shares=shares)
+    assert alone["Gene0"] == pytest.approx(single["predicted"][0])
+
+
 def test_a_set_is_predicted_by_the_sum_of_its_genes(gradients):
     sets = {"own": ["Gene0", "Gene1"], "against": ["Gene4", "Gene5", "Gene6"], "silent": ["Gene20"]}
     table = rank_by_gradient(gradients, "pink", fold=0.0, sets=sets).set_index("set")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from g2m_cli.evaluation.paper_items import Built, PaperItem, PaperStudy, records_of, table_of
+from g2m_cli.evaluation.space import clusters_id
+from g2m_cli.interpretation.chapters import interpretation_folders
+from g2m_cli.interpretation.enrichment_page import TERMS
 from g2m_cli.provenance import read_provenance
-from g2m_cli.study import Study, dataset_id, folder_id
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _COLUMNS = ["sample", "term", "nes", "query", "reference", "p", "leading"]
 
@@ -19,6 +18,8 @@ def enrichment(paper: PaperStudy, item: PaperItem) -> Built:
 
     The paper has a table for each section. Ours stand together under its Table 3, with a column for the section.
     """
+    import pandas as pd
+
     from g2m_eval import ReportTable
     from g2m_eval.report.published import ENRICHMENT_SAMPLES, published_enrichment
 
@@ -31,8 +32,8 @@ def enrichment(paper: PaperStudy, item: PaperItem) -> Built:
     metrics = {"published": records_of(published)}
     if item.number != "Table 3":
         return Built(text="Ours, of all sections, stand under Table 3.", tables=tables, metrics=metrics)
-    ours = current_terms(paper.study)
-    if ours is None:
+    enriched = interpretation_folders(paper.study, clusters_id(paper.study, paper.settings)).get("enrichment")
+    if enriched is None:
         text = (
             f"Ours is missing: `g2m interpret attribute {paper.study.root}` and then `g2m interpret enrich` make it. "
             "What stands here is the paper's table and nothing else."
@@ -42,19 +43,12 @@ def enrichment(paper: PaperStudy, item: PaperItem) -> Built:
         "Terms are comparable by name only: other sections, clusters and gene sets, and a normalised enrichment score "
         "depends on the number of ranked genes. Nominal p of many tests: some of these terms are there by chance."
     )
-    own = f"This study: {len(ours)} terms by the same filter, as `g2m interpret enrich` was last run."
+    ours = pd.read_csv(enriched / TERMS)[_COLUMNS]
+    own = f"This study: {len(ours)} terms of {_filter_of(enriched)}, as `g2m interpret enrich` was last run."
     tables.append(ReportTable(table=ours, caption=own, name="table3-ours"))
     return Built(text=text, tables=tables, metrics={**metrics, "ours": records_of(ours)})
 
 
-def current_terms(study: Study) -> pd.DataFrame | None:
-    """Read the terms that passed the paper's filter; None where there are none of this dataset and these encoders."""
-    import pandas as pd
-
-    attribution, enriched = (study.root / "interpret" / name for name in ("attribution", "enrichment"))
-    chain = [(read_provenance(folder) or {}).get("parents", {}) for folder in (attribution, enriched)]
-    now = {"dataset": dataset_id(study.dataset), "encoders": folder_id(study.run("encoders"))}
-    of_now = now.items() <= chain[0].items() and chain[1].get("attribution") == folder_id(attribution)
-    if not of_now or not (enriched / "terms.csv").is_file():
-        return None
-    return pd.read_csv(enriched / "terms.csv")[_COLUMNS]
+def _filter_of(enriched: Path) -> str:
+    own = (read_provenance(enriched) or {})["settings"]["enrichment"]
+    return f"p < {own['significance']} and more than {own['leading_genes']} leading genes"

@@ -13,9 +13,9 @@ from g2m_cli.interpretation.attribution import FILE, attribution_folder
 from g2m_cli.interpretation.attribution_page import SAMPLE
 from g2m_cli.interpretation.enrichment_page import match_section, terms_section
 from g2m_cli.interpretation.truth import share_within_top, true_set_ranks
-from g2m_cli.provenance import provenance
+from g2m_cli.provenance import provenance, read_provenance
 from g2m_cli.settings import RunSettings
-from g2m_cli.study import Study, folder_id
+from g2m_cli.study import Study, dataset_id, folder_id
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,8 @@ def write_enrichment(
     target = out or enrichment_folder(study)
     check_replaceable(target, "enrichment")
     folder = attributions or attribution_folder(study)
+    if attributions is None:
+        _refuse_stale(study, folder)
     found = read_attributions(folder, study)
     path = gene_sets or study_gene_sets(study)
     sets = read_gmt(path)
@@ -77,10 +79,12 @@ def write_enrichment(
     match = next(iter(enriched.values())).match
     terms = terms_table(tables, own, all_columns=True)
     every = pd.concat([table.assign(sample=group) for group, table in tables.items()], ignore_index=True)
-    ranked = [one for table in tables.values() if (one := true_set_ranks(table)) is not None]
+    ranked = [one for table in tables.values() if (one := true_set_ranks(table, sets)) is not None]
+    tested = every.groupby([SAMPLE, "query", "reference"], observed=True).size()
     metrics: dict[str, Any] = {
         "match": match.to_dict(),
         "tests": len(every),
+        "tested_of_a_pair": {"fewest": int(tested.min()), "median": float(tested.median()), "most": int(tested.max())},
         "significant": len(terms),
         **({"true_set_in_top5": share_within_top(pd.concat(ranked))} if ranked else {}),
     }
@@ -96,7 +100,9 @@ def write_enrichment(
     )
     say(
         f"{match.genes_matched:,} of {match.genes_in_sets:,} symbols of {path.name} are in the panel "
-        f"(case {match.case}); {match.sets_read - match.sets_kept} sets dropped"
+        f"(case {match.case}); {match.sets_read - match.sets_kept} sets have fewer than {own.min_size} of it. "
+        f"Of a pair {tested.min():,} to {tested.max():,} were tested, those with {own.min_size} to {own.max_size} of "
+        "its ranked genes"
     )
     return target / "report.html", terms
 
@@ -165,6 +171,18 @@ def read_attributions(folder: Path, study: Study) -> AnnData:
     for key in (SAMPLE, "query", "reference"):
         found.obs[key] = found.obs[key].astype(str)
     return found
+
+
+def _refuse_stale(study: Study, folder: Path) -> None:
+    """Refuse attributions of encoders or data that are no longer the study's, as far as that is known."""
+    then = (read_provenance(folder) or {}).get("parents", {})
+    now = {"dataset": dataset_id(study.dataset), "encoders": folder_id(study.run("encoders"))}
+    changed = [name for name, own in now.items() if own and then.get(name) not in (None, own)]
+    if changed:
+        raise InputError(
+            f"{folder}: was made from other {' and '.join(changed)} than the study has now; `g2m interpret attribute "
+            f"{study.root}` makes it again (--attributions {folder} enriches it as it is)"
+        )
 
 
 def _warnings(every: pd.DataFrame, terms: pd.DataFrame, settings: EnrichmentSettings) -> list[str]:

@@ -131,7 +131,7 @@ def perturbed_tissue(
     InputError
         If the model is not there, or wants other embeddings than the encoders'.
     """
-    from g2m_interpret import OutsideTraining, dose_response, draw_keys, perturb, summarise_changes
+    from g2m_interpret import OutsideTraining, dose_response, draw_keys, perturb, random_edits, summarise_changes
 
     own, seed = settings.model.perturbation, settings.seed
     models = Models.open(study, request.model)
@@ -139,6 +139,7 @@ def perturbed_tissue(
     expression = aligned(models.encoders, spots, rows)
     keys = draw_keys([str(name) for name in spots.obs.index[rows]], own.seeds, seed)
     edits = request.edits(doses=own.doses, renormalise=own.renormalise)
+    random_edits(simulator.genes, expression, edits[0], own.random_sets, seed)  # refused now, not after hours
     drawn = 1 + len(edits) + (len(edits) if request.folds else 2) * (own.random_sets + 1)
     say(f"{len(rows)} spots x {own.seeds} seeds: about {drawn * keys.size:,} images to draw with {request.model}")
     familiarity = learn_familiarity(study, models.encoders, spots, rows, seed)

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from g2m_cli.errors import InputError
-from g2m_cli.study import Study, dataset_id, folder_id
+from g2m_cli.provenance import read_provenance
+from g2m_cli.study import Study, dataset_id, embeddings_id, encoders_of_embeddings, folder_id
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +43,7 @@ class Models:
         Raises
         ------
         InputError
-            If there is no such generator, or it was trained on embeddings of another size.
+            If there is no such generator, or it was trained on embeddings that are not these encoders'.
         """
         from g2m_cli.generators import device, open_generator
         from g2m_encoders import ContrastiveModel
@@ -58,6 +59,7 @@ class Models:
                 f"{study.run(name)}: was trained on embeddings of {generator.condition_dim} dimensions, the encoders "
                 f"give {encoders.settings.embedding_dim}; train it again"
             )
+        _refuse_stale(study, name)
         return cls(folder=study.root, name=name, encoders=encoders.to(device()), generator=generator)
 
     @property
@@ -96,6 +98,21 @@ class Models:
     def differentiable(self) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor, Tensor], Tensor]]:
         """Give encoder and generator as attribution through them needs: tensors to tensors."""
         return self.encoders.embed_expression, self.generator.trace
+
+
+def _refuse_stale(study: Study, name: str) -> None:
+    """Refuse a generator whose conditions came from other encoders, as far as that is known: it never saw these."""
+    run, encoders, embeddings = study.run(name), study.run("encoders"), study.embeddings
+    seen = (read_provenance(run) or {}).get("parents", {}).get("embeddings")
+    again = "; `g2m run` makes what is out of date again"
+    if _differ(seen, embeddings_id(embeddings)):
+        raise InputError(f"{run}: was trained on other embeddings than {embeddings}{again}")
+    if _differ(encoders_of_embeddings(embeddings), folder_id(encoders)):
+        raise InputError(f"{embeddings}: is not of the encoders in {encoders}{again}")
+
+
+def _differ(one: str | None, other: str | None) -> bool:
+    return None not in (one, other) and one != other
 
 
 def patch_width_um(spots: PairedDataset, rows: NDArray[np.int64]) -> float:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _POOR = 0.5  # agreement of the surrogate below which the reader is warned
 _PICTURED = 3  # of the strongest, in the strip
+_UNLIKE = 2.0  # random genes expressed so many times more or less are warned of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +141,9 @@ def screen(
     target = choose_target(study, models, spots, request, seeds=own.seeds, seed=seed)
     statistics = surrogates(models, target, [request.statistic])
     gradient = gradients(models, target, statistics)
+    counts = np.expm1(target.expression.astype(np.float64)).mean(axis=0)
     asked: dict[str, Any] = {"fold": request.fold, "genes": request.genes, "sets": request.sets}
+    asked["shares"] = counts / counts.sum() if own.renormalise else None
     ranked = rank_by_gradient(gradient, request.statistic, **asked)
     edits = [request.edit(name, renormalise=own.renormalise) for name in ranked.iloc[: request.top, 0]]
     controls = _controls(models, target.expression, edits, request, own, seed)
@@ -175,6 +178,10 @@ def screen(
     if known is not None:
         table["true_effect"] = table["gene"].map(known)
     metrics = screen_metrics(table) | {"surrogate_agreement": float(agreement[request.statistic])}
+    if beside:
+        mean = dict(zip(models.encoders.genes, counts, strict=True))
+        level, theirs = (np.median([mean[name] for name in names]) for names in ((e.name for e in edits), beside))
+        metrics["controls_expression"] = float(theirs / level) if level > 0 else None
     if known is not None:
         rising = 1 if request.fold > 1 else -1  # true effects are of more of a gene
         metrics |= factor_metrics(rising * ranked.set_index("gene")["predicted"], known)
@@ -231,6 +238,12 @@ def _unlike_training(table: pd.DataFrame, request: ScreenRequest) -> list[str]:
 
 def _warnings(metrics: dict[str, Any], request: ScreenRequest) -> list[str]:
     found = []
+    ratio = metrics.get("controls_expression")
+    if ratio is not None and not 1 / _UNLIKE <= ratio <= _UNLIKE:
+        found.append(
+            f"The random genes have {ratio:.2g} times the counts of those redrawn (medians): no others are expressed "
+            "more alike, so beyond_random says little."
+        )
     agreement = metrics["surrogate_agreement"]
     if not agreement >= _POOR:
         how = f"poorly here (Spearman {agreement:.2f})" if np.isfinite(agreement) else "to an unknown degree here"

@@ -74,7 +74,7 @@ def _strongest(table: pd.DataFrame, request: ScreenRequest, metrics: Mapping[str
     from g2m_eval import ReportSection, ReportTable
 
     random = (
-        f"{metrics['controls']} random genes, each matched in mean expression to one of those redrawn,"
+        f"{metrics['controls']} random genes that were not screened, matched in mean expression to those redrawn,"
         if request.sets is None
         else "random sets of its size, each gene matched in mean expression,"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,13 +105,16 @@ def driver_metrics(scores: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def true_set_ranks(enrichment: pd.DataFrame) -> pd.DataFrame | None:
-    """Rank each query's own set among all sets of its pair; None if the sets are not a phantom's, or not of regions."""
+def true_set_ranks(enrichment: pd.DataFrame, sets: Iterable[str]) -> pd.DataFrame | None:
+    """Rank each query's own set among all sets of its pair; None if the sets are not a phantom's, or not of regions.
+
+    ``sets`` are the names of all that were read: a region's own may have met none of the ranked genes, which is a miss.
+    """
     from g2m_interpret import rank_true_sets
     from g2m_interpret.keys import QUERY
 
     own = {name: f"PHANTOM_REGION_{name.replace('&', 'AND')}" for name in enrichment[QUERY].unique()}
-    if not set(own.values()) <= set(enrichment["term"]):
+    if not set(own.values()) <= set(sets):
         return None
     return rank_true_sets(enrichment, own)
 

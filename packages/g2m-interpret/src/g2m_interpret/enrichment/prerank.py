@@ -66,9 +66,11 @@ def enrich_ranking(
     settings = settings or EnrichmentSettings()
     members = set(ranking.index)
     sizes = [len(members.intersection(genes)) for genes in sets.values()]
-    if len(ranking) < 2 or not any(settings.min_size <= size <= settings.max_size for size in sizes):
+    # a set of all ranked genes says nothing, and gseapy leaves it out
+    largest = min(settings.max_size, len(ranking) - 1)
+    if not any(settings.min_size <= size <= largest for size in sizes):
         raise InputError(
-            f"{len(ranking)} ranked genes and no set with {settings.min_size} to {settings.max_size} of them: rank "
+            f"{len(ranking)} ranked genes and no set with {settings.min_size} to {largest} of them: rank "
             "more genes (top_genes = 0 ranks all) or lower min_size"
         )
     result = gseapy.prerank(

@@ -114,6 +114,8 @@ def matched_genes(
     """
     position = {gene: column for column, gene in enumerate(genes)}
     wanted = [position[gene] for gene in targets]
+    if sets == 0:
+        return []
     # ordered by expression, equal ones by name, so that the order of genes does not matter
     order = np.lexsort((np.asarray(genes, dtype=object), mean))
     others = order[~np.isin(order, wanted)]

@@ -91,6 +91,9 @@ def perturb(
 def summarise_changes(perturbation: Perturbation, *, resamples: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Mean change of every statistic with its 95 % interval over spots and noise.
 
+    A statistic may have no value on some images (NaN, as the stain of a blank one): `before`, `after` and `change` are
+    of those images that have one on both sides.
+
     Returns
     -------
     edit, fold, renormalised, genes, statistic, before, after, change, low, high, change_sd (in standard deviations
@@ -102,6 +105,11 @@ def summarise_changes(perturbation: Perturbation, *, resamples: int = 1000, seed
         change = perturbation.after[number] - perturbation.before
         low, high = spread_of_mean(change, resamples=resamples, seed=seed)
         mean = np.nanmean(change, axis=(0, 1))
+        known = np.isfinite(change)
+        before, after = (
+            np.nanmean(np.where(known, values, np.nan), axis=(0, 1))
+            for values in (perturbation.before, perturbation.after[number])
+        )
         for column, statistic in enumerate(perturbation.statistics):
             rows.append(
                 {
@@ -110,8 +118,8 @@ def summarise_changes(perturbation: Perturbation, *, resamples: int = 1000, seed
                     "renormalised": edit.renormalise,
                     "genes": len(edit.up) + len(edit.down),
                     "statistic": statistic,
-                    "before": float(np.nanmean(perturbation.before[..., column])),
-                    "after": float(np.nanmean(perturbation.after[number, ..., column])),
+                    "before": float(before[column]),
+                    "after": float(after[column]),
                     "change": float(mean[column]),
                     "low": float(low[column]),
                     "high": float(high[column]),

@@ -26,6 +26,7 @@ def rank_by_gradient(
     genes: Collection[str] | None = None,
     sets: Mapping[str, Sequence[str]] | None = None,
     unranked: Collection[str] = (),
+    shares: Float[np.ndarray, " gene"] | None = None,
 ) -> pd.DataFrame:
     """Genes, or gene sets, by the change the gradient predicts, largest either way first.
 
@@ -44,6 +45,9 @@ def rank_by_gradient(
     unranked
         Genes that follow those ranked, if they are none of them: with a prediction, without a rank. Random ones that
         are redrawn beside the first.
+    shares
+        Where edits are brought back to the library size: the share of all counts that each gene has, in the panel's
+        order. What all other genes then move is added to the prediction.
 
     Returns
     -------
@@ -58,20 +62,36 @@ def rank_by_gradient(
         raise InputError(f"no statistic {statistic!r}; there are {', '.join(attributions.obs_names)}")
     row = attributions.obs_names.get_loc(statistic)
     source = attributions.layers[keys.KNOCKOUT][row] if fold == 0 else attributions.X[row] * np.log2(fold)
-    of_gene = pd.Series(np.asarray(source, dtype=np.float64), index=attributions.var_names.to_numpy())
+    names = attributions.var_names.to_numpy()
+    doubled = np.asarray(attributions.X[row], dtype=np.float64)
+    of_gene = pd.DataFrame(
+        {
+            "alone": np.asarray(source, dtype=np.float64),
+            "doubled": doubled,
+            "share": np.zeros(len(names)) if shares is None else shares,
+        },
+        index=names,
+    )
+
+    def predict(edited: pd.DataFrame) -> pd.Series[float]:
+        rescaled = doubled.sum() - (edited["doubled"] if fold == 0 else 0.0)
+        library: pd.Series[float] = (1 + (fold - 1) * edited["share"]).clip(lower=1e-12)
+        predicted: pd.Series[float] = edited["alone"] - rescaled * np.log2(library)
+        return predicted
+
     wanted = [*(genes or ()), *unranked, *(gene for members in (sets or {}).values() for gene in members)]
     missing = [gene for gene in wanted if gene not in of_gene.index]
     if missing:
         raise InputError(f"gene {missing[0]} is not in the panel of {len(of_gene)} genes ({len(missing)} in all)")
     if sets is None:
         kept = of_gene if genes is None else of_gene[of_gene.index.isin(list(genes))]
-        table = pd.DataFrame({"gene": kept.index.to_numpy(), "predicted": kept.to_numpy()})
+        table = pd.DataFrame({"gene": kept.index.to_numpy(), "predicted": predict(kept).to_numpy()})
     else:
         table = pd.DataFrame(
             {
                 "set": list(sets),
                 "genes": [len(members) for members in sets.values()],
-                "predicted": [float(of_gene[list(members)].sum()) for members in sets.values()],
+                "predicted": predict(pd.DataFrame([of_gene.loc[list(members)].sum() for members in sets.values()])),
             }
         )
     spread = max(float(attributions.obs["deviation"].iloc[row]), 1e-12)
@@ -81,7 +101,7 @@ def rank_by_gradient(
     beside = [gene for gene in unranked if sets is None and gene not in set(table["gene"])]
     if not beside:
         return table
-    predicted = of_gene[beside].to_numpy()
+    predicted = predict(of_gene.loc[beside]).to_numpy()
     more = pd.DataFrame({"gene": beside, "predicted": predicted, "predicted_sd": predicted / spread})
     return pd.concat([table, more.assign(rank=pd.array([pd.NA] * len(more), dtype="Int64"))], ignore_index=True)
 
@@ -91,8 +111,9 @@ def gene_controls(
 ) -> list[Edit]:
     """The same done to genes that are not in the screen, expressed like those that are.
 
-    A gene is matched to each of `number` edits, taken evenly down their order; together they show what any gene of
-    such expression does. Fewer where the panel has no more.
+    A gene is matched to each of `number` edits, taken evenly down their order; together they show what genes of such
+    expression do that were not chosen. Fewer where the panel has no more; where the nearest in expression are all
+    in the screen, those that are drawn are expressed less alike.
 
     Parameters
     ----------
