@@ -188,6 +188,15 @@ def test_real_sections_have_no_truth(two):
     assert open_dataset(two).truth_factors() is None
 
 
+def test_a_mask_chooses_pairs_and_what_is_neither_is_refused(two):
+    dataset = open_dataset(two)
+    mask = np.arange(len(dataset)) % 3 == 0
+    np.testing.assert_array_equal(dataset.expression(mask), dataset.expression(np.flatnonzero(mask)))
+    for wrong in (mask[:-1], [0.0, 1.0], ["a"]):
+        with pytest.raises(InputError, match=f"a mask of all {len(dataset)}"):
+            dataset.patches(wrong)
+
+
 def test_counts_are_whole_numbers_that_expression_comes_from(two):
     dataset = open_dataset(two)
     every = dataset.counts(slice(None))

@@ -45,6 +45,28 @@ def test_planar_grey_alpha_and_16_bit_images_become_rgb(tmp_path, picture):
         np.testing.assert_array_equal(open_slide(tmp_path / f"{name}.tif").read(0, 300, 0, 410), expected)
 
 
+@pytest.mark.parametrize("options", [{}, {"rowsperstrip": 7}, {"byteorder": ">"}])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_uncompressed_slides_are_read_by_rows_and_not_by_strips(tmp_path, options, dtype):
+    image = np.random.default_rng(0).integers(0, 255, (40, 30, 3)).astype(dtype) * (257 if dtype == np.uint16 else 1)
+    strips = {"rowsperstrip": options["rowsperstrip"]} if "rowsperstrip" in options else {}
+    with tifffile.TiffWriter(tmp_path / "s.tif", byteorder=options.get("byteorder", "<")) as tiff:
+        tiff.write(image.astype(dtype), photometric="rgb", **strips)
+    slide = open_slide(tmp_path / "s.tif")
+    assert slide.tile_rows == 1
+    np.testing.assert_array_equal(slide.read(5, 33, 2, 29), (image[5:33, 2:29] // (257 if dtype == np.uint16 else 1)))
+
+
+def test_tiles_that_were_never_written_are_glass(tmp_path):
+    tiles = [np.full((16, 16, 3), 100, np.uint8), None, None, None]
+    with tifffile.TiffWriter(tmp_path / "s.tif") as tiff:
+        tiff.write(iter(tiles), shape=(32, 32, 3), dtype=np.uint8, tile=(16, 16), photometric="rgb")
+    found = open_slide(tmp_path / "s.tif").read(0, 32, 0, 32)
+    assert (found[:16, :16] == 100).all()
+    assert (found[16:] == 255).all()
+    assert (found[:, 16:] == 255).all()
+
+
 def test_floating_point_and_foreign_files_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "f.tif", np.zeros((50, 50, 3), np.float32), photometric="rgb")
     with pytest.raises(InputError, match=r"f\.tif.*float32"):

@@ -34,7 +34,7 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt:
-        say("g2m: interrupted; the same command goes on where this one stopped")
+        say("g2m: interrupted; nothing is half written, and the same command begins again or goes on")
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -44,7 +44,7 @@ def build_dataset(
     """
     study, out = read_manifest(Path(manifest)), Path(out)
     if out.exists() and not overwrite:
-        raise InputError(f"{out}: exists already; remove it, choose another folder, or ask for it to be overwritten")
+        raise InputError(f"{out}: exists already; remove it or choose another folder")
     if out.exists() and not (out / "dataset.json").is_file():
         raise InputError(f"{out}: exists and is not a dataset; choose another folder")
 

@@ -68,7 +68,7 @@ def write_counts(
     obs = root.create_group("obs")
     with ad.settings.override(auto_shard_zarr_v3=False), ThreadPoolExecutor(1) as beside:
         barcodes = beside.submit(_write_barcodes, obs, section.barcodes)
-        totals = _write_matrix(root, section, len(genes), track, description)
+        totals = _write_matrix(root, section, len(genes), path.parent, track, description)
         columns = {
             "array_row": np.ascontiguousarray(section.array[:, 0]),
             "array_col": np.ascontiguousarray(section.array[:, 1]),
@@ -93,13 +93,13 @@ def write_counts(
 
 
 def _write_matrix(
-    root: zarr.Group, section: Section, n_genes: int, track: Track, description: str
+    root: zarr.Group, section: Section, n_genes: int, scratch: Path, track: Track, description: str
 ) -> NDArray[np.int64]:
     """Write X; returns each row's sum."""
     group = root.create_group("X")
     data, indices = _Appended(group, "data"), _Appended(group, "indices")
     ends, totals = [np.zeros(1, dtype=np.int64)], []
-    for block in section.counts(track=track, description=description):
+    for block in section.counts(scratch, track=track, description=description):
         data.append(block.data)
         indices.append(block.indices)
         ends.append(block.indptr[1:].astype(np.int64) + ends[-1][-1])

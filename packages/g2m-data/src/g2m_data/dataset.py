@@ -19,7 +19,7 @@ from g2m_data.provenance import FORMAT
 from g2m_data.threads import THREADS
 from g2m_data.window_sums import BLOCK
 
-Indices = Sequence[int] | NDArray[np.integer] | slice
+Indices = Sequence[int] | NDArray[np.integer] | NDArray[np.bool_] | slice
 
 
 def open_dataset(
@@ -229,10 +229,16 @@ class PairedDataset:
         return sample
 
     def _resolve(self, indices: Indices) -> NDArray[np.int64]:
-        index = np.asarray(
-            np.arange(len(self))[np.asarray(indices, dtype=np.int64) if not isinstance(indices, slice) else indices]
-        )
-        return np.atleast_1d(index)
+        if not isinstance(indices, slice):
+            indices = np.asarray(indices)
+            if not indices.size:
+                indices = indices.astype(np.int64)
+            if indices.dtype.kind not in "iub" or (indices.dtype == bool and indices.shape != (len(self),)):
+                raise InputError(
+                    f"pairs are asked for by number, slice or a mask of all {len(self)}, not by {indices.dtype} of "
+                    f"shape {indices.shape}"
+                )
+        return np.atleast_1d(np.arange(len(self))[indices])
 
     def _by_sample(self, index: NDArray[np.int64]) -> list[tuple[SamplePairs, NDArray[np.int64], NDArray[np.int64]]]:
         """For each section asked for: its pairs, where they go in the result, and which of its own they are."""

@@ -55,13 +55,20 @@ def build_sections(
         raise InputError(f"cannot build with {workers} workers: at least 1 is needed")
     samples, where = study.samples, folder / "samples"
     if min(workers, len(samples)) == 1:
-        return {sample.id: build_section(study, sample, genes, where / sample.id, track=track) for sample in samples}
+        return {sample.id: _build_here(study, sample, genes, where, track) for sample in samples}
     entries: dict[str, dict[str, Any]] = {}
     with _Workers(workers) as pool:
         jobs = {pool.start(study.path, sample, folder): sample.id for sample in samples}
         for job in track(as_completed(jobs), description="Building sections", total=len(jobs)):
             entries[jobs[job]] = job.result()
     return {sample.id: entries[sample.id] for sample in samples}
+
+
+def _build_here(study: Manifest, sample: SampleEntry, genes: list[str], where: Path, track: Track) -> dict[str, Any]:
+    try:
+        return build_section(study, sample, genes, where / sample.id, track=track)
+    except MemoryError:
+        raise InputError(f"sample {sample.id!r}: memory did not suffice to build it; nothing was built") from None
 
 
 class _Workers:

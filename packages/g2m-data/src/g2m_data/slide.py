@@ -90,7 +90,7 @@ def _open_tiff(path: Path) -> Slide:
     if "Y" not in kept or "X" not in kept or len(samples) > 1:
         raise InputError(f"{path}: expected one RGB image, found axes {axes} of shape {shape}")
     check_tiff(series, path.stat().st_size)
-    array = zarr.open(series.aszarr(level=0), mode="r")
+    array = zarr.open(series.aszarr(level=0, fillvalue=_white(series.keyframe)), mode="r")
     if isinstance(array, zarr.Group):  # some pyramids come as a group whatever the level asked for
         array = array["0"]
     if not isinstance(array, zarr.Array):
@@ -104,10 +104,14 @@ def _open_tiff(path: Path) -> Slide:
 
     height, width = shape[axes.index("Y")], shape[axes.index("X")]
     page = series.keyframe
-    is_plain = page.is_tiled and len(series.levels[0].pages) == 1 and page.planarconfig == 1 and axes in ("YX", "YXS")
-    chosen = _tile_reader(path, page) if is_plain else read
-    chosen(slice(0, 1), slice(0, 1))  # a wrong kind of image is refused now
+    is_plain = len(series.levels[0].pages) == 1 and page.planarconfig == 1 and axes in ("YX", "YXS")
+    chosen: Callable[[slice, slice], NDArray[np.uint8]] = read
     tile_rows = page.tilelength if page.is_tiled else page.rowsperstrip
+    if is_plain and page.is_tiled:
+        chosen = _tile_reader(path, page)
+    elif is_plain and page.is_contiguous:
+        chosen, tile_rows = _row_reader(path, page), 1
+    chosen(slice(0, 1), slice(0, 1))  # a wrong kind of image is refused now
     return Slide(path=path, height=height, width=width, _read=chosen, tile_rows=max(1, min(tile_rows, height)))
 
 
@@ -118,7 +122,8 @@ def _tile_reader(path: Path, page: tifffile.TiffPage) -> Callable[[slice, slice]
     tables = {"jpegtables": page.jpegtables, "jpegheader": page.jpegheader} if page.compression in JPEG else {}
 
     def read(rows: slice, columns: slice) -> NDArray[np.uint8]:
-        out = np.zeros((rows.stop - rows.start, columns.stop - columns.start, page.samplesperpixel), page.dtype)
+        shape = (rows.stop - rows.start, columns.stop - columns.start, page.samplesperpixel)
+        out = np.full(shape, _white(page), page.dtype)
         numbers = [
             row * n_across + column
             for row in range(rows.start // down, -(-rows.stop // down))
@@ -130,7 +135,7 @@ def _tile_reader(path: Path, page: tifffile.TiffPage) -> Callable[[slice, slice]
 
         def place(segment: Any) -> None:
             tile, where, _ = page.decode(*segment, **tables)
-            if tile is None:  # never written: background
+            if tile is None:  # never written: glass
                 return
             top, left = where[2] - rows.start, where[3] - columns.start
             high, low = max(top, 0), min(top + tile.shape[1], len(out))
@@ -142,6 +147,24 @@ def _tile_reader(path: Path, page: tifffile.TiffPage) -> Callable[[slice, slice]
         return _rgb(path, out)
 
     return read
+
+
+def _row_reader(path: Path, page: tifffile.TiffPage) -> Callable[[slice, slice], NDArray[np.uint8]]:
+    """Read rows of an uncompressed page, which for other readers may be one strip as large as the slide."""
+    dtype = np.dtype(page.dtype).newbyteorder(page.parent.byteorder)
+    across = page.imagewidth * page.samplesperpixel
+
+    def read(rows: slice, columns: slice) -> NDArray[np.uint8]:
+        first, count = rows.start * across, (rows.stop - rows.start) * across
+        flat = np.fromfile(path, dtype, count, offset=page.dataoffsets[0] + first * dtype.itemsize)
+        image = flat.reshape(rows.stop - rows.start, page.imagewidth, page.samplesperpixel)
+        return _rgb(path, image[:, columns].astype(page.dtype, copy=False))
+
+    return read
+
+
+def _white(page: tifffile.TiffPage) -> int:
+    return np.iinfo(page.dtype).max if np.issubdtype(page.dtype, np.integer) else 1
 
 
 def _whole(path: Path, image: NDArray[np.uint8]) -> Slide:

@@ -49,9 +49,14 @@ def doctor(
     verdicts = [check.verdict for check in machine]
     if study is not None:
         folder = study.absolute().parent / "doctor" if out is None else out
-        reports = _examine(study, folder)
-        verdicts += [report["verdict"] for report in reports.values()]
-        _write(folder, study, worst(verdicts), machine, reports)
+        try:
+            reports = _examine(study, folder)
+            verdicts += [report["verdict"] for report in reports.values()]
+            _write(folder, study, worst(verdicts), machine, reports)
+        except OSError as error:
+            raise InputError(
+                f"{error.filename or folder}: {error.strerror}; pictures go to {folder} unless --out names another"
+            ) from None
         say(f"wrote {folder / 'doctor.json'} and a picture of each section beside it")
     show(f"\n{_VERDICTS[worst(verdicts)]}")
     raise typer.Exit(1 if worst(verdicts) == "error" else 0)
@@ -71,8 +76,11 @@ def _examine(study: Path, folder: Path) -> dict[str, dict[str, Any]]:
         if can_be_drawn(examination):
             folder.mkdir(parents=True, exist_ok=True)
             picture, partial = folder / f"{report.id}.png", folder / f".{report.id}.partial.png"
-            draw_overlay(examination).save(partial)
-            partial.replace(picture)
+            try:
+                draw_overlay(examination).save(partial)
+                partial.replace(picture)
+            finally:
+                partial.unlink(missing_ok=True)
             reports[report.id]["picture"] = picture.name
     return reports
 

@@ -93,8 +93,7 @@ def _read_raw(
     section = read_section(layout, features.genes)
     in_panel = np.isin(features.genes, panel)
     weights = np.column_stack([np.ones(len(in_panel)), in_panel]).astype(np.int64)
-    sums = section.counts(track=track, description=f"{sample.id}: counts")
-    library_all, library = np.concatenate([block @ weights for block in sums]).T
+    library_all, library = section.totals(weights, track=track, description=f"{sample.id}: counts").T
     positions = read_positions(layout.positions)
     low, high = positions.array.min(axis=0), positions.array.max(axis=0)
     notes = [*_notes(study, layout, section), *panel_notes]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -13,10 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from scipy import sparse
 
 from g2m_data.simulate.config import SectionPlan
 from g2m_data.simulate.counts import Molecules
 from g2m_data.simulate.scanner import Image, write_thumbnails
+from g2m_data.sorted_rows import sort_rows
 
 Barcodes = npt.NDArray[np.bytes_]
 CHUNK = 80_000  # elements of a compressed HDF5 chunk
@@ -47,12 +49,42 @@ def write_outs(
     with ExitStack() as files:
         matrix = files.enter_context(MatrixFile(home / "filtered_feature_bc_matrix.h5", plan, genes, gzip))
         positions = files.enter_context(PositionsFile(home / "spatial", plan))
-        for strip in strips:
-            barcodes = bin_barcodes(strip) if plan.layout == "hd" else _spot_barcodes(len(strip.array_row), rng)
-            matrix.append(strip, barcodes)
-            positions.append(strip, barcodes)
+        if plan.layout == "hd":
+            for counts, listed in _shuffled_bins(strips, positions, outs, rng):
+                matrix.append(counts, listed)
+        else:
+            for strip in strips:
+                barcodes = _spot_barcodes(len(strip.array_row), rng)
+                positions.append(strip, barcodes)
+                matrix.append(strip.counts, barcodes[strip.in_tissue])
     scale = write_thumbnails(home / "spatial", quarter, plan)
     (home / "spatial" / "scalefactors_json.json").write_text(json.dumps(scale))
+
+
+def _shuffled_bins(
+    strips: Iterable[Molecules], positions: PositionsFile, scratch: Path, rng: np.random.Generator
+) -> Iterator[tuple[sparse.csr_array, Barcodes]]:
+    """Write positions in the array's order, and give the bins under tissue in none: so Space Ranger lists them."""
+    names, keys = [], []
+
+    def bins() -> Iterator[tuple[sparse.csr_array, npt.NDArray[np.int64]]]:
+        before = 0
+        for strip in strips:
+            barcodes = bin_barcodes(strip)
+            positions.append(strip, barcodes)
+            names.append(barcodes[strip.in_tissue])
+            # the number of the bin makes no two keys equal
+            number = np.arange(before, before + len(names[-1]))
+            keys.append((rng.integers(0, 1 << 38, len(number)) << 24) + number)
+            before += len(number)
+            yield strip.counts, keys[-1]
+
+    done, shuffled = 0, np.zeros(0, dtype="S1")
+    for block in sort_rows(bins(), scratch):
+        if not done:
+            shuffled = np.concatenate(names)[np.argsort(np.concatenate(keys))]
+        yield block, shuffled[done : done + block.shape[0]]
+        done += block.shape[0]
 
 
 class MatrixFile:
@@ -74,11 +106,10 @@ class MatrixFile:
         self._append("indptr", np.zeros(1, np.int64))
         return self
 
-    def append(self, molecules: Molecules, barcodes: Barcodes) -> None:
-        """Add the positions in tissue; `barcodes` are those of all positions."""
-        counts = molecules.counts
+    def append(self, counts: sparse.csr_array, barcodes: Barcodes) -> None:
+        """Add barcodes and their counts."""
         self._append("indptr", counts.indptr[1:].astype(np.int64) + self._group["indptr"][-1])
-        self._append("barcodes", barcodes[molecules.in_tissue])
+        self._append("barcodes", barcodes)
         self._append("data", counts.data.astype(np.int32))
         self._append("indices", counts.indices.astype(np.int64))
 

@@ -120,13 +120,21 @@ def _find_root(folder: Path, prefix: str | None) -> Path:
         binned = _find(place, prefix, HD_BINS.parent.name, folders=True) or place
         bins = [path for path in binned.glob("square_*um") if path.is_dir() and _bin_of(path)]
         if bins:
-            return min(bins, key=lambda path: _bin_of(path) or 0)
+            # the matrix of the finest, by far the largest, may have been left out of a copy
+            return min(bins, key=lambda path: (_matrix_in(path, prefix) is None, _bin_of(path) or 0))
         if (place / "spatial").is_dir():
             return place
     return folder
 
 
 def _find_matrix(root: Path, prefix: str | None) -> Path:
+    matrix = _matrix_in(root, prefix)
+    if matrix is None:
+        raise InputError(f"{root}: no {MATRICES[0]}.h5 in it, nor a folder of that name{_hint(root, prefix)}")
+    return matrix
+
+
+def _matrix_in(root: Path, prefix: str | None) -> Path | None:
     for name in MATRICES:
         matrix = _find_any(root, prefix, [f"{name}.h5"])
         if matrix is not None:
@@ -135,10 +143,7 @@ def _find_matrix(root: Path, prefix: str | None) -> Path:
         matrix = None if folder is None else _find_any(folder, prefix, [MATRIX])
         if matrix is not None:
             return matrix
-    matrix = _find_any(root, prefix, [MATRIX, PROBES])
-    if matrix is None:
-        raise InputError(f"{root}: no {MATRICES[0]}.h5 in it, nor a folder of that name{_hint(root, prefix)}")
-    return matrix
+    return _find_any(root, prefix, [MATRIX, PROBES])
 
 
 def _bin_um(root: Path, positions: Path, platform: str | None) -> float | None:

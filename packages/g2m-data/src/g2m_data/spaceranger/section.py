@@ -1,6 +1,6 @@
 """Counts and positions of one section, joined by barcode."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from scipy import sparse
 
 from g2m_data.errors import InputError
 from g2m_data.progress import Track, silent
+from g2m_data.sorted_rows import sort_rows
 from g2m_data.spaceranger.barcodes import find_rows
 from g2m_data.spaceranger.layout import Layout, read_scalefactors
 from g2m_data.spaceranger.matrix import iterate_counts, read_barcodes, read_features
@@ -28,6 +29,8 @@ class Section:
     xy: NDArray[np.float64]
     """(n, 2): centres in full-resolution pixels."""
     matrix: Path
+    listed: int
+    """How many barcodes the matrix lists."""
     rows: NDArray[np.int64]
     """(n,) place of each among the matrix's barcodes; -1 where it does not list it."""
     column_of_feature: NDArray[np.int64]
@@ -39,11 +42,15 @@ class Section:
     n_without_counts: int
     """Spots under tissue that the matrix does not list: kept as empty bins on HD, left out otherwise."""
 
-    def counts(self, *, track: Track = silent, description: str = "") -> Iterator[sparse.csr_array]:
-        """Read the counts, int32 (spots, gene), a block of consecutive spots at a time.
+    def counts(self, scratch: Path, *, track: Track = silent, description: str = "") -> Iterator[sparse.csr_array]:
+        """Read the counts, int32 (spots, gene), a block of consecutive spots at a time; a few are in memory at once.
 
-        Bins lie in Space Ranger's matrix in the array's order, so that of a whole slide a few blocks are in memory at a
-        time. Spots do not; they are few, and all of them come as one block.
+        Space Ranger's matrices list barcodes in no order of the array: they are sorted through a file.
+
+        Parameters
+        ----------
+        scratch
+            Folder on a disk with room for some 3 bytes a non-zero.
 
         Raises
         ------
@@ -51,17 +58,41 @@ class Section:
             If the matrix is damaged.
         """
         blocks = iterate_counts(self.matrix, self.column_of_feature, self.n_genes, track=track, description=description)
-        if (np.diff(self.rows[self.rows >= 0]) < 0).any():
-            yield _take_rows(sparse.csr_array(sparse.vstack(list(blocks), format="csr")), self.rows)
-            return
-        reached = np.maximum.accumulate(self.rows)
+        rows, listed = self.rows, self.rows >= 0
+        if (np.diff(rows[listed]) < 0).any():
+            blocks = sort_rows(self._with_places(blocks), scratch, track=track, description=f"{description}, sorted")
+            rows = np.where(listed, np.cumsum(listed) - 1, -1)
+        reached = np.maximum.accumulate(rows)
         first_row = first = 0
         for block in blocks:
             past_row = first_row + block.shape[0]
             past = int(np.searchsorted(reached, past_row))
-            rows = self.rows[first:past]
-            yield _take_rows(block, np.where(rows >= 0, rows - first_row, -1))
+            part = rows[first:past]
+            yield _take_rows(block, np.where(part >= 0, part - first_row, -1))
             first_row, first = past_row, past
+
+    def totals(self, weights: NDArray[np.int64], *, track: Track = silent, description: str = "") -> NDArray[np.int64]:
+        """Add up each spot's counts, weighted by gene: (spots, k) of weights (gene, k).
+
+        Raises
+        ------
+        InputError
+            If the matrix is damaged.
+        """
+        blocks = iterate_counts(self.matrix, self.column_of_feature, self.n_genes, track=track, description=description)
+        # the row of zeros at the end is that of spots which are not listed
+        sums = np.concatenate([*(block @ weights for block in blocks), np.zeros((1, weights.shape[1]), np.int64)])
+        return np.asarray(sums[self.rows])
+
+    def _with_places(self, blocks: Iterable[sparse.csr_array]) -> Iterator[tuple[sparse.csr_array, NDArray[np.int64]]]:
+        """Tell where each row of the matrix goes, -1 for nowhere."""
+        place = np.full(self.listed, -1, dtype=np.int64)
+        wanted = np.flatnonzero(self.rows >= 0)
+        place[self.rows[wanted]] = wanted
+        first = 0
+        for block in blocks:
+            yield block, place[first : first + block.shape[0]]
+            first += block.shape[0]
 
 
 def read_section(layout: Layout, genes: Sequence[str]) -> Section:
@@ -93,6 +124,7 @@ def read_section(layout: Layout, genes: Sequence[str]) -> Section:
         array=array,
         xy=positions.xy[chosen],
         matrix=layout.matrix,
+        listed=int((row >= 0).sum()),
         rows=row[chosen],
         column_of_feature=column_of_feature,
         n_genes=len(genes),
