@@ -89,7 +89,7 @@ def test_workers_import_nothing_from_the_working_directory(manifest, tmp_path, m
 
 
 def test_want_of_memory_in_a_worker_is_one_line(manifest, tmp_path, monkeypatch, capsys):
-    def fail(*_):
+    def fail(*_, **__):
         raise MemoryError
 
     monkeypatch.setattr(section_workers, "build_section", fail)
@@ -97,6 +97,16 @@ def test_want_of_memory_in_a_worker_is_one_line(manifest, tmp_path, monkeypatch,
     (tmp_path / "genes.txt").write_text("Gene1\n")
     section_workers.main(str(manifest), "first", str(tmp_path))
     assert json.loads(capsys.readouterr().out)["error"].endswith("nothing was built; try again with fewer workers")
+
+
+def test_want_of_memory_without_workers_is_one_line_too(manifest, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(section_workers, "build_section", fail)
+    with pytest.raises(InputError, match="memory did not suffice to build it; nothing was built"):
+        build_dataset(manifest, tmp_path / "dataset")
+    assert not (tmp_path / "dataset").exists()
 
 
 def test_less_than_one_worker_is_refused(manifest, tmp_path):

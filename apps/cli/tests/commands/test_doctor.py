@@ -90,6 +90,12 @@ def test_unusable_data_ends_with_1_and_a_mistake_with_2(g2m, study, tmp_path, ca
     assert "picture" not in report["samples"]["one"]
 
 
+def test_a_place_where_pictures_cannot_go_is_one_line(g2m, study, tmp_path, capsys):
+    (tmp_path / "taken").write_text("no folder")
+    assert g2m("doctor", study, "--out", tmp_path / "taken") == 2
+    assert f"{tmp_path / 'taken'}: File exists; pictures go to" in capsys.readouterr().err
+
+
 def test_a_machine_is_checked_without_a_study(g2m, capsys):
     assert g2m("doctor") == 0
     assert "torch" in capsys.readouterr().out

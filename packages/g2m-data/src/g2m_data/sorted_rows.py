@@ -76,15 +76,19 @@ def sort_rows(
 
 
 def _write_run(file: IO[bytes], block: sparse.csr_array, keys: NDArray[np.int64]) -> _Run:
-    order = np.argsort(keys, kind="stable")
+    from g2m_data.row_kernels import take_rows
+
+    order = np.argsort(keys)
     order = order[np.searchsorted(keys, 0, sorter=order) :]
-    rows = block[order]
+    ends = np.concatenate([[0], np.cumsum(np.diff(block.indptr)[order], dtype=np.int64)])
+    largest = (block.shape[1], int(block.data.max(initial=0)))
+    columns, counts = (np.empty(ends[-1], np.min_scalar_type(some)) for some in largest)
+    take_rows(block.indptr, order, (block.indices, block.data), (columns, counts))
     places = []
-    for values in (rows.indices, rows.data):
-        kept = values.astype(np.min_scalar_type(int(values.max(initial=0))))
+    for kept in (columns, counts):
         places.append((file.tell(), kept.dtype))
         file.write(kept.data)
-    return _Run(keys=keys[order], ends=rows.indptr.astype(np.int64), columns=places[0], counts=places[1])
+    return _Run(keys=keys[order], ends=ends, columns=places[0], counts=places[1])
 
 
 def _bounds(runs: list[_Run]) -> list[int]:
@@ -101,23 +105,29 @@ def _bounds(runs: list[_Run]) -> list[int]:
 
 
 def _merge(file: int, runs: list[_Run], span: tuple[int, int], columns: int) -> sparse.csr_array:
-    """Read the rows whose keys lie within a span, and sort them."""
-    keys, lengths, parts = [], [], []
-    for run in runs:
-        first, last = np.searchsorted(run.keys, span)
-        if first < last:
-            start, stop = int(run.ends[first]), int(run.ends[last])
-            keys.append(run.keys[first:last])
-            lengths.append(np.diff(run.ends[first : last + 1]))
-            parts.append([_read(file, *place, start, stop) for place in (run.columns, run.counts)])
-    indptr = np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
-    indices, data = (np.concatenate(some).astype(np.int32) for some in zip(*parts, strict=True))
-    gathered = sparse.csr_array((data, indices, indptr.astype(np.int32)), shape=(len(indptr) - 1, columns))
-    return sparse.csr_array(gathered[np.argsort(np.concatenate(keys))])
+    """Read the rows whose keys lie within a span, and put each in its place."""
+    from g2m_data.row_kernels import place_rows
+
+    limits = [np.searchsorted(run.keys, span) for run in runs]
+    parts = [(run, int(first), int(last)) for run, (first, last) in zip(runs, limits, strict=True)]
+    lengths = np.concatenate([np.diff(run.ends[first : last + 1]) for run, first, last in parts])
+    order = np.argsort(np.concatenate([run.keys[first:last] for run, first, last in parts]))
+    indptr = np.concatenate([[0], np.cumsum(lengths[order])])
+    begins = np.empty(len(order), dtype=np.int64)
+    begins[order] = indptr[:-1]
+    found = np.empty(indptr[-1], dtype=np.int32), np.empty(indptr[-1], dtype=np.int32)
+    row = 0
+    for run, first, last in parts:
+        start, stop = int(run.ends[first]), int(run.ends[last])
+        values = (_read(file, run.columns, start, stop), _read(file, run.counts, start, stop))
+        place_rows(run.ends[first : last + 1] - start, begins[row : row + last - first], values, found)
+        row += last - first
+    return sparse.csr_array((found[1], found[0], indptr.astype(np.int32)), shape=(len(order), columns))
 
 
-def _read(file: int, offset: int, dtype: np.dtype[np.integer], start: int, stop: int) -> NDArray[np.integer]:
+def _read(file: int, place: tuple[int, np.dtype[np.integer]], start: int, stop: int) -> NDArray[np.integer]:
     """Read part of a run; threads do so side by side, which is why the file has no position of its own here."""
+    offset, dtype = place
     wanted = (stop - start) * dtype.itemsize
     content = os.pread(file, wanted, offset + start * dtype.itemsize)
     if len(content) < wanted:  # one call gives at most 2 GiB

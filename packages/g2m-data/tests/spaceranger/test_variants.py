@@ -299,7 +299,10 @@ def test_coarser_bins_rescale_the_windows_with_a_note(phantom, standard, tmp_pat
     fine = ad.read_zarr(standard[HD].path / "samples" / HD / "bins.zarr")
     coarsen(outs, factor)
     coarsen(outs, 2 * factor)  # of several, the finest
-    shutil.rmtree(outs / "binned_outputs" / "square_002um")
+    if factor == 4:
+        shutil.rmtree(outs / "binned_outputs" / "square_002um")
+    else:  # copied without its largest file
+        (outs / "binned_outputs" / "square_002um" / "filtered_feature_bc_matrix.h5").unlink()
     dataset = build(phantom, tmp_path / "dataset", HD, outs)
 
     entry, width = dataset.manifest["samples"][HD], window * 2 * factor

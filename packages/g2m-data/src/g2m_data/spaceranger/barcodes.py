@@ -5,6 +5,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+_DENSE = 8
+"""Numbers that barcodes could be, for each there is, up to which a table of all of them is made."""
+
 
 def find_rows(listed: NDArray[np.bytes_], places: pa.Array) -> tuple[NDArray[np.int64], pa.Array]:
     """Find where a matrix lists each place.
@@ -79,6 +82,12 @@ def find_in_order(barcodes: NDArray[np.bytes_], among: pa.Array) -> NDArray[np.i
     if not (np.diff(numbers) > 0).all():
         return None
     wanted = _as_numbers(ours, low, base)
+    if np.prod(base) <= _DENSE * len(numbers):
+        # bins of a matrix are in no order, and one look into a table is a tenth of a search
+        table = np.full(np.prod(base), -1, dtype=np.int32)
+        table[numbers] = np.arange(len(numbers), dtype=np.int32)
+        place = table[wanted].astype(np.int64)
+        return None if (place < 0).any() else place
     place = np.searchsorted(numbers, wanted)
     # what is beyond the last is not there
     found = place < len(numbers)
