@@ -7,9 +7,10 @@ import sys
 import anndata as ad
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 
-from g2m_data import InputError, build_dataset, open_dataset, study_id
+from g2m_data import InputError, build_dataset, describe_dataset, open_dataset, study_id
 
 
 def build(maker, tmp_path, **sections):
@@ -94,6 +95,9 @@ def test_dataset_json_says_what_a_report_needs(maker, make_hd, tmp_path):
     assert all(len(f["sha256"]) == 64 for f in content["provenance"]["inputs"]["one"])
     described = dataset.describe()
     assert described.samples.loc["one", "pairs"] == len(dataset)
+    unopened = describe_dataset(dataset.path)
+    pd.testing.assert_frame_equal(unopened.samples, described.samples)
+    assert (unopened.id, unopened.genes, unopened.view) == (described.id, described.genes, described.view)
 
 
 def test_id_follows_settings_and_inputs_but_not_the_folder(maker, make_spots, tmp_path):

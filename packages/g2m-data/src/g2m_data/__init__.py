@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from g2m_data.build import build_dataset
-    from g2m_data.dataset import DatasetDescription, PairedDataset, open_dataset
+    from g2m_data.dataset import DatasetDescription, PairedDataset, describe_dataset, open_dataset
     from g2m_data.errors import InputError
     from g2m_data.export import export_sample
     from g2m_data.manifest import Manifest, View, read_manifest
@@ -20,6 +20,7 @@ __all__ = [
     "PairedDataset",
     "View",
     "build_dataset",
+    "describe_dataset",
     "export_sample",
     "open_dataset",
     "read_manifest",
@@ -35,6 +36,7 @@ _HOME = {
     "PairedDataset": "dataset",
     "View": "manifest",
     "build_dataset": "build",
+    "describe_dataset": "dataset",
     "export_sample": "export",
     "open_dataset": "dataset",
     "read_manifest": "manifest",

@@ -1,7 +1,7 @@
 """The paired dataset: one interface over all sections of a study."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,19 @@ class DatasetDescription:
     samples: pd.DataFrame
     """One row a section: platform, split, mpp, patch_um, library_size_target, dropped, genes_missing, pairs, slide (its
     size), notes."""
+
+
+def describe_dataset(path: Path) -> DatasetDescription:
+    """Tell what a dataset holds in the manifest's view, without opening its sections: at once, however large they are.
+
+    Raises
+    ------
+    InputError
+        If there is no dataset.
+    """
+    manifest = _read_manifest(Path(path))
+    pairs = {sample: int(entry["spots"]) for sample, entry in manifest["samples"].items()}
+    return _describe(manifest, View(**manifest["view"]), pairs)
 
 
 class PairedDataset:
@@ -202,26 +215,7 @@ class PairedDataset:
 
     def describe(self) -> DatasetDescription:
         """Summarise the sections that are open, in the view that is open."""
-        rows = []
-        for sample, pairs in self._pairs.items():
-            entry = self.manifest["samples"][sample]
-            kept = ("platform", "split", "mpp", "patch_um", "library_size_target", "dropped", "genes_missing")
-            slide = f"{entry['slide']['width']} x {entry['slide']['height']}"
-            row = {key: entry[key] for key in kept} | {
-                "pairs": len(pairs),
-                "slide": slide,
-                "notes": "; ".join(entry["notes"]),
-            }
-            rows.append(row | {"sample": sample})
-        return DatasetDescription(
-            study=self.manifest["study"],
-            id=self.manifest["id"],
-            genes=len(self.genes),
-            gene_hash=self.manifest["gene_hash"],
-            view=self.view,
-            patch_px=self.patch_px,
-            samples=pd.DataFrame(rows).set_index("sample"),
-        )
+        return _describe(self.manifest, self.view, {sample: len(pairs) for sample, pairs in self._pairs.items()})
 
     def _known(self, sample: str) -> str:
         if sample not in self._pairs:
@@ -249,6 +243,25 @@ class PairedDataset:
             if len(here):
                 groups.append((pairs, here, index[here] - self._first[number]))
         return groups
+
+
+def _describe(manifest: dict[str, Any], view: View, pairs: Mapping[str, int]) -> DatasetDescription:
+    kept = ("platform", "split", "mpp", "patch_um", "library_size_target", "dropped", "genes_missing")
+    rows = []
+    for sample, count in pairs.items():
+        entry = manifest["samples"][sample]
+        slide = f"{entry['slide']['width']} x {entry['slide']['height']}"
+        row = {"pairs": count, "slide": slide, "notes": "; ".join(entry["notes"])}
+        rows.append({key: entry[key] for key in kept} | row | {"sample": sample})
+    return DatasetDescription(
+        study=manifest["study"],
+        id=manifest["id"],
+        genes=manifest["genes"],
+        gene_hash=manifest["gene_hash"],
+        view=view,
+        patch_px=manifest["patch"]["pixels"],
+        samples=pd.DataFrame(rows).set_index("sample"),
+    )
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -123,7 +123,7 @@ def _tile_reader(path: Path, page: tifffile.TiffPage) -> Callable[[slice, slice]
 
     def read(rows: slice, columns: slice) -> NDArray[np.uint8]:
         shape = (rows.stop - rows.start, columns.stop - columns.start, page.samplesperpixel)
-        out = np.full(shape, _white(page), page.dtype)
+        out = np.empty(shape, page.dtype)
         numbers = [
             row * n_across + column
             for row in range(rows.start // down, -(-rows.stop // down))
@@ -134,13 +134,15 @@ def _tile_reader(path: Path, page: tifffile.TiffPage) -> Callable[[slice, slice]
         )
 
         def place(segment: Any) -> None:
-            tile, where, _ = page.decode(*segment, **tables)
-            if tile is None:  # never written: glass
-                return
+            tile, where, shape = page.decode(*segment, **tables)
+            long, wide = (shape if tile is None else tile.shape)[1:3]
             top, left = where[2] - rows.start, where[3] - columns.start
-            high, low = max(top, 0), min(top + tile.shape[1], len(out))
-            near, far = max(left, 0), min(left + tile.shape[2], out.shape[1])
-            out[high:low, near:far] = tile[0, high - top : low - top, near - left : far - left]
+            high, low = max(top, 0), min(top + long, len(out))
+            near, far = max(left, 0), min(left + wide, out.shape[1])
+            if tile is None:  # never written: glass
+                out[high:low, near:far] = _white(page)
+            else:
+                out[high:low, near:far] = tile[0, high - top : low - top, near - left : far - left]
 
         for _ in map_ahead(place, stored):
             pass

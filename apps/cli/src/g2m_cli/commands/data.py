@@ -53,9 +53,9 @@ def build(
 @app.command()
 def info(dataset: Annotated[Path, typer.Argument(help="A dataset folder.")]) -> None:
     """Say what a dataset holds: samples, pairs, scale, genes."""
-    from g2m_data import open_dataset
+    from g2m_data import describe_dataset
 
-    found = open_dataset(dataset).describe()
+    found = describe_dataset(dataset)
     show(f"{found.study} ({found.id}): {found.genes:,} genes, patches of {found.patch_px} px")
     show(found.samples.drop(columns="notes").to_string())
     for sample, notes in found.samples["notes"].items():
