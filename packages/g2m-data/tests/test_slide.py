@@ -57,6 +57,11 @@ def test_uncompressed_slides_are_read_by_rows_and_not_by_strips(tmp_path, option
     np.testing.assert_array_equal(slide.read(5, 33, 2, 29), (image[5:33, 2:29] // (257 if dtype == np.uint16 else 1)))
 
 
+def test_differences_between_pixels_are_added_up_whether_compressed_or_not(tmp_path, picture):
+    tifffile.imwrite(tmp_path / "s.tif", picture, photometric="rgb", compression="zlib", predictor=True)
+    np.testing.assert_array_equal(open_slide(tmp_path / "s.tif").read(3, 90, 5, 77), picture[3:90, 5:77])
+
+
 def test_tiles_that_were_never_written_are_glass(tmp_path):
     tiles = [np.full((16, 16, 3), 100, np.uint8), None, None, None]
     with tifffile.TiffWriter(tmp_path / "s.tif") as tiff:

@@ -13,8 +13,9 @@ from anndata import AnnData
 
 from g2m_cli.errors import InputError
 from g2m_cli.evaluation import paper as page
-from g2m_cli.evaluation import paper_items, paper_quality
+from g2m_cli.evaluation import paper_items, paper_quality, paper_terms
 from g2m_cli.evaluation.paper_items import PaperStudy
+from g2m_cli.interpretation.clusters import FoundClusters
 from g2m_cli.settings import resolve
 from g2m_cli.study import Study, dataset_id, folder_id
 from g2m_eval import PRESETS, write_report
@@ -261,7 +262,8 @@ def test_the_papers_terms_stand_alone_until_ours_are_there(paper):
 
 
 @pytest.mark.parametrize("stale", [{"encoders": "others"}, {"clusters": "found anew since"}])
-def test_our_terms_stand_below_while_they_are_of_these_encoders_and_clusters(paper, stale):
+def test_our_terms_stand_below_while_they_are_of_these_encoders_and_clusters(paper, stale, monkeypatch):
+    monkeypatch.setattr(paper_terms, "read_clusters", lambda study: FoundClusters(id="of now", obs=None))
     root, item = paper.study.root / "interpret", item_of("Table 3")
     parents = {"dataset": dataset_id(paper.study.dataset), "encoders": folder_id(paper.study.run("encoders"))}
     asked = {"enrichment": {"significance": 0.05, "leading_genes": 3}, "gene_sets": "any.gmt"}

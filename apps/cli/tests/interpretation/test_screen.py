@@ -79,6 +79,10 @@ def test_a_screen_finds_what_the_generator_paints(painted, interpret):
     metrics = json.loads((folder / "metrics.json").read_text())["screen"]
     assert metrics["verified"] == 12
     assert metrics["controls"] == 4
+    assert metrics["controls_expression"] == pytest.approx(
+        0.25, abs=0.05
+    )  # the cortex's genes are four times the others
+    assert "times the counts of the genes they are matched to" in found.stderr
     assert metrics["true_in_top20"] == 10
     assert metrics["factor_auroc"] == metrics["factor_same_sign"] == 1
     assert (folder / "figures" / "screen.png").is_file()
@@ -221,6 +225,8 @@ def test_an_agreement_that_is_poor_or_unknown_is_warned_of(agreement, said):
     from g2m_cli.interpretation.screen_request import ScreenRequest
 
     request = ScreenRequest(model="gan", statistic="lumen_share", where={}, top=1)
-    found = _warnings({"surrogate_agreement": agreement, "interval_excludes_0": 1}, request)
+    metrics = {"surrogate_agreement": agreement, "interval_excludes_0": 1, "controls_expression": 1.9}
+    found = _warnings(metrics, request)
+    assert "have 0.1 times the counts" in _warnings(metrics | {"controls_expression": 0.1}, request)[0]
     assert len(found) == len(said)
     assert all(word in sentence for word, sentence in zip(said, found, strict=True))

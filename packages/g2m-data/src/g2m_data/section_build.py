@@ -146,7 +146,7 @@ def _notes(section: Section, layout: Layout, view: View, inside: NDArray[np.bool
     if layout.is_hd and layout.bin_um != BIN_UM:
         n, stride = (view.rescale(layout.bin_um).window_bins, view.rescale(layout.bin_um).stride_bins)
         yield (
-            f"no bins of {BIN_UM:g} µm, so that windows are of {n} x {n} bins of {layout.bin_um:g} µm "
+            f"no matrix of bins of {BIN_UM:g} µm, so that windows are of {n} x {n} bins of {layout.bin_um:g} µm "
             f"({n * layout.bin_um:g} µm wide instead of {view.window_bins * BIN_UM:g}), "
             f"{stride * layout.bin_um:g} µm apart instead of {view.stride_bins * BIN_UM:g}"
         )

@@ -109,7 +109,7 @@ def _open_tiff(path: Path) -> Slide:
     tile_rows = page.tilelength if page.is_tiled else page.rowsperstrip
     if is_plain and page.is_tiled:
         chosen = _tile_reader(path, page)
-    elif is_plain and page.is_contiguous:
+    elif is_plain and page.is_final and page.parent is tiff:
         chosen, tile_rows = _row_reader(path, page), 1
     chosen(slice(0, 1), slice(0, 1))  # a wrong kind of image is refused now
     return Slide(path=path, height=height, width=width, _read=chosen, tile_rows=max(1, min(tile_rows, height)))

@@ -45,6 +45,15 @@ def test_barcodes_of_no_fixed_length_are_read_as_those_of_one(path):
     np.testing.assert_array_equal(matrix.read_barcodes(path), fixed)
 
 
+@pytest.mark.parametrize("listed", [29, 31])
+def test_more_or_fewer_barcodes_than_columns_are_refused(path, listed):
+    with h5py.File(path, "a") as file:
+        del file["matrix/barcodes"]
+        file["matrix/barcodes"] = np.array([f"b{i}" for i in range(listed)], dtype="S")
+    with pytest.raises(InputError, match="its index does not match its counts or barcodes"):
+        whole(path, np.zeros(6, np.int64), 1)
+
+
 def test_truncated_file_is_one_clear_line(path):
     path.write_bytes(path.read_bytes()[:-600])
     with pytest.raises(InputError, match=r"m\.h5: truncated or damaged HDF5") as caught:

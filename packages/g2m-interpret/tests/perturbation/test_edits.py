@@ -85,6 +85,11 @@ def test_no_random_set_needs_no_other_gene():
     assert matched_genes(np.ones(3), list("abc"), list("abc"), sets=0, seed=0) == []
 
 
+def test_genes_that_the_panel_lacks_cannot_be_matched():
+    with pytest.raises(InputError, match=r"gene Umod is not in the panel of 3 genes \(1 missing"):
+        matched_genes(np.ones(3), list("abc"), ["a", "Umod"], sets=1, seed=0)
+
+
 def test_a_panel_too_small_to_match_is_refused():
     with pytest.raises(InputError, match="cannot be matched"):
         matched_genes(np.ones(3), ["a", "b", "c"], ["a", "b"], sets=1, seed=0)

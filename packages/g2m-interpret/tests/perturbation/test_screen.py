@@ -87,12 +87,14 @@ def test_controls_are_other_genes_of_like_expression(spots, genes):
     expression = spots[0][:6].copy()
     expression[:, 12:] = np.linspace(0, 3, 12)
     edits = [*edits_of(genes[:4]), *edits_of(["Gene23"])]
-    drawn = {edit.name for edit in gene_controls(genes, expression, edits, number=5, seed=0)}
+    matched = gene_controls(genes, expression, edits, number=5, seed=0)
+    assert set(matched) == {edit.name for edit in edits}
+    drawn = {edit.name for edit in matched.values()}
     assert len(drawn) == 5
     assert not drawn & {edit.name for edit in edits}
     few = gene_controls(genes, expression, edits_of(genes[:22]), number=40, seed=0)
-    assert {edit.name for edit in few} == {"Gene22", "Gene23"}
-    assert gene_controls(genes, expression, edits_of(genes), number=40, seed=0) == []
+    assert {edit.name for edit in few.values()} == {"Gene22", "Gene23"}
+    assert gene_controls(genes, expression, edits_of(genes), number=40, seed=0) == {}
 
 
 def test_controls_of_a_set_have_its_size_and_names_of_their_own(spots, genes):

@@ -53,6 +53,8 @@ def doctor(
             reports = _examine(study, folder)
             verdicts += [report["verdict"] for report in reports.values()]
             _write(folder, study, worst(verdicts), machine, reports)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             raise InputError(
                 f"{error.filename or folder}: {error.strerror}; pictures go to {folder} unless --out names another"

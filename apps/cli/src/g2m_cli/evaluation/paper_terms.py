@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from g2m_cli.errors import InputError
 from g2m_cli.evaluation.paper_items import Built, PaperItem, PaperStudy, records_of, table_of
-from g2m_cli.evaluation.space import clusters_id
 from g2m_cli.interpretation.chapters import interpretation_folders
+from g2m_cli.interpretation.clusters import read_clusters
 from g2m_cli.interpretation.enrichment_page import TERMS
 from g2m_cli.provenance import read_provenance
+from g2m_cli.study import Study
 
 _COLUMNS = ["sample", "term", "nes", "query", "reference", "p", "leading"]
 
@@ -32,7 +34,7 @@ def enrichment(paper: PaperStudy, item: PaperItem) -> Built:
     metrics = {"published": records_of(published)}
     if item.number != "Table 3":
         return Built(text="Ours, of all sections, stand under Table 3.", tables=tables, metrics=metrics)
-    enriched = interpretation_folders(paper.study, clusters_id(paper.study, paper.settings)).get("enrichment")
+    enriched = interpretation_folders(paper.study, _clusters_at_hand(paper.study)).get("enrichment")
     if enriched is None:
         text = (
             f"Ours is missing: `g2m interpret attribute {paper.study.root}` and then `g2m interpret enrich` make it. "
@@ -47,6 +49,14 @@ def enrichment(paper: PaperStudy, item: PaperItem) -> Built:
     own = f"This study: {len(ours)} terms of {_filter_of(enriched)}, as `g2m interpret enrich` was last run."
     tables.append(ReportTable(table=ours, caption=own, name="table3-ours"))
     return Built(text=text, tables=tables, metrics={**metrics, "ours": records_of(ours)})
+
+
+def _clusters_at_hand(study: Study) -> str | None:
+    """Id of the clusters that `g2m interpret` would compare now; None where there are none."""
+    try:
+        return read_clusters(study).id
+    except InputError:
+        return None
 
 
 def _filter_of(enriched: Path) -> str:

@@ -146,7 +146,7 @@ def screen(
     asked["shares"] = counts / counts.sum() if own.renormalise else None
     ranked = rank_by_gradient(gradient, request.statistic, **asked)
     edits = [request.edit(name, renormalise=own.renormalise) for name in ranked.iloc[: request.top, 0]]
-    controls = _controls(models, target.expression, edits, request, own, seed)
+    controls, matched = _controls(models, target.expression, edits, request, own, seed)
     random = {one.name: one for some in controls.values() for one in some}
     images = (len(edits) + len(random) + 1) * target.keys.size
     say(
@@ -178,10 +178,10 @@ def screen(
     if known is not None:
         table["true_effect"] = table["gene"].map(known)
     metrics = screen_metrics(table) | {"surrogate_agreement": float(agreement[request.statistic])}
-    if beside:
+    if matched:
         mean = dict(zip(models.encoders.genes, counts, strict=True))
-        level, theirs = (np.median([mean[name] for name in names]) for names in ((e.name for e in edits), beside))
-        metrics["controls_expression"] = float(theirs / level) if level > 0 else None
+        ratios = [mean[control.name] / mean[gene] for gene, control in matched.items() if mean[gene] > 0]
+        metrics["controls_expression"] = float(np.median(ratios)) if ratios else None
     if known is not None:
         rising = 1 if request.fold > 1 else -1  # true effects are of more of a gene
         metrics |= factor_metrics(rising * ranked.set_index("gene")["predicted"], known)
@@ -202,15 +202,18 @@ def _controls(
     request: ScreenRequest,
     settings: PerturbationSettings,
     seed: int,
-) -> dict[str, list[Edit]]:
-    """Give the random counterparts of each edit: shared among genes, of its own size for each set."""
+) -> tuple[dict[str, list[Edit]], dict[str, Edit]]:
+    """Give the random counterparts of each edit: shared among genes, of its own size for each set.
+
+    Of genes also which stands for which.
+    """
     from g2m_interpret import gene_controls, set_controls
 
     genes, number = models.encoders.genes, settings.random_sets
     if request.sets is None:
-        shared = gene_controls(genes, expression, edits, number=number, seed=seed)
-        return {edit.name: shared for edit in edits}
-    return {edit.name: set_controls(genes, expression, edit, number=number, seed=seed) for edit in edits}
+        matched = gene_controls(genes, expression, edits, number=number, seed=seed)
+        return {edit.name: list(matched.values()) for edit in edits}, matched
+    return {edit.name: set_controls(genes, expression, edit, number=number, seed=seed) for edit in edits}, {}
 
 
 def _id(models: Models, spots: list[str], settings: PerturbationSettings, seed: int) -> str:
@@ -241,8 +244,8 @@ def _warnings(metrics: dict[str, Any], request: ScreenRequest) -> list[str]:
     ratio = metrics.get("controls_expression")
     if ratio is not None and not 1 / _UNLIKE <= ratio <= _UNLIKE:
         found.append(
-            f"The random genes have {ratio:.2g} times the counts of those redrawn (medians): no others are expressed "
-            "more alike, so beyond_random says little."
+            f"The random genes have {ratio:.2g} times the counts of the genes they are matched to (median), so that "
+            "beyond_random says little."
         )
     agreement = metrics["surrogate_agreement"]
     if not agreement >= _POOR:

@@ -51,7 +51,7 @@ def find_layout(folder: Path, platform: str | None, prefix: str | None = None) -
     ----------
     folder
         `outs` or the folder that holds it; for Visium HD also `binned_outputs` or one of its folders of bins, of which
-        the finest is taken; or a flat folder of downloaded files. Everything may be gzip'd.
+        the finest that holds a matrix is taken; or a flat folder of downloaded files. Everything may be gzip'd.
     platform
         What the manifest says.
     prefix
@@ -121,10 +121,15 @@ def _find_root(folder: Path, prefix: str | None) -> Path:
         bins = [path for path in binned.glob("square_*um") if path.is_dir() and _bin_of(path)]
         if bins:
             # the matrix of the finest, by far the largest, may have been left out of a copy
-            return min(bins, key=lambda path: (_matrix_in(path, prefix) is None, _bin_of(path) or 0))
+            return min(bins, key=lambda path: (_is_without_matrix(path, prefix), _bin_of(path) or 0))
         if (place / "spatial").is_dir():
             return place
     return folder
+
+
+def _is_without_matrix(root: Path, prefix: str | None) -> bool:
+    """Whether a folder has no matrix, not even one that is still packed, of which a message tells."""
+    return _matrix_in(root, prefix) is None and not any(root.glob("*.tar*"))
 
 
 def _find_matrix(root: Path, prefix: str | None) -> Path:

@@ -94,9 +94,10 @@ def iterate_counts(
             and indptr[-1] == nnz == len(group["indices"])
             and bool((np.diff(indptr) >= 0).all())
             and n_features == len(column_of_feature)
+            and n_barcodes == len(group["barcodes"])
         )
         if not consistent:
-            raise InputError(f"{path}: its index does not match its counts; copy the file again")
+            raise InputError(f"{path}: its index does not match its counts or barcodes; copy the file again")
         column_of = column_of_feature.astype(np.int32)
         indices, data = group["indices"], group["data"]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,9 +67,7 @@ def edit_expression(
         A gene is not in the panel.
     """
     position = {gene: column for column, gene in enumerate(genes)}
-    missing = [gene for gene in (*edit.up, *edit.down) if gene not in position]
-    if missing:
-        raise InputError(f"gene {missing[0]} is not in the panel of {len(genes)} genes ({len(missing)} missing in all)")
+    _refuse_missing((*edit.up, *edit.down), position)
     counts = np.expm1(expression.astype(np.float64))
     total = counts.sum(axis=1, keepdims=True)
     counts[:, [position[gene] for gene in edit.up]] *= edit.fold
@@ -78,6 +76,14 @@ def edit_expression(
     if edit.renormalise:
         counts *= total / np.maximum(counts.sum(axis=1, keepdims=True), 1e-12)
     return np.log1p(counts).astype(expression.dtype)
+
+
+def _refuse_missing(wanted: Iterable[str], position: Mapping[str, int]) -> None:
+    missing = [gene for gene in wanted if gene not in position]
+    if missing:
+        raise InputError(
+            f"gene {missing[0]} is not in the panel of {len(position)} genes ({len(missing)} missing in all)"
+        )
 
 
 def mean_expression(expression: Float[np.ndarray, "n gene"]) -> Float[np.ndarray, " gene"]:
@@ -110,9 +116,11 @@ def matched_genes(
     Raises
     ------
     InputError
-        The panel has fewer other genes than targets.
+        A target is not in the panel, or the panel has fewer other genes than targets.
     """
     position = {gene: column for column, gene in enumerate(genes)}
+    targets = list(targets)
+    _refuse_missing(targets, position)
     wanted = [position[gene] for gene in targets]
     if sets == 0:
         return []

@@ -41,7 +41,7 @@ def rank_by_gradient(
     genes
         Those to rank; all by default.
     sets
-        Rank these instead, each by the sum of its genes' predictions.
+        Rank these instead, each by the sum of its genes' predictions; with `shares` its genes are rescaled together.
     unranked
         Genes that follow those ranked, if they are none of them: with a prediction, without a rank. Random ones that
         are redrawn beside the first.
@@ -108,7 +108,7 @@ def rank_by_gradient(
 
 def gene_controls(
     genes: Sequence[str], expression: Float[np.ndarray, "spot gene"], edits: Sequence[Edit], *, number: int, seed: int
-) -> list[Edit]:
+) -> dict[str, Edit]:
     """The same done to genes that are not in the screen, expressed like those that are.
 
     A gene is matched to each of `number` edits, taken evenly down their order; together they show what genes of such
@@ -119,18 +119,23 @@ def gene_controls(
     ----------
     edits
         Of one gene each.
+
+    Returns
+    -------
+    Which edit stands beside which screened gene.
     """
     screened = [gene for edit in edits for gene in (*edit.up, *edit.down)]
     number = min(number, len(edits), len(genes) - len(set(screened)))
     if number < 1:
-        return []
+        return {}
     chosen = [edits[place] for place in np.linspace(0, len(edits) - 1, number).round().astype(int)]
     targets = [screened[edits.index(edit)] for edit in chosen]
     passed_over = set(screened) - set(targets)
     kept = [column for column, gene in enumerate(genes) if gene not in passed_over]
     mean = mean_expression(expression)
     (drawn,) = matched_genes(mean[kept], [genes[column] for column in kept], targets, sets=1, seed=seed)
-    return [replace(edit, up=(gene,), label=gene) for edit, gene in zip(chosen, drawn, strict=True)]
+    edited = [replace(edit, up=(gene,), label=gene) for edit, gene in zip(chosen, drawn, strict=True)]
+    return dict(zip(targets, edited, strict=True))
 
 
 def set_controls(
