@@ -79,9 +79,7 @@ def test_a_screen_finds_what_the_generator_paints(painted, interpret):
     metrics = json.loads((folder / "metrics.json").read_text())["screen"]
     assert metrics["verified"] == 12
     assert metrics["controls"] == 4
-    assert metrics["controls_expression"] == pytest.approx(
-        0.25, abs=0.05
-    )  # no others are expressed as much
+    assert metrics["controls_expression"] == pytest.approx(0.25, abs=0.05)  # no others are expressed as much
     assert "times the counts of the genes they are matched to" in found.stderr
     assert metrics["true_in_top20"] == 10
     assert metrics["factor_auroc"] == metrics["factor_same_sign"] == 1
