@@ -29,7 +29,7 @@ class Stain:
     stains: NDArray[np.float64]
     """(3, 2) optical density of haematoxylin and of eosin."""
     concentration: NDArray[np.float64]
-    """(2,) 99th percentile of each stain's concentration in tissue, however much glass surrounds it."""
+    """(2,) 99th percentile of each stain's concentration."""
 
 
 def estimate_stain(rgb: NDArray[np.uint8]) -> Stain:
@@ -58,9 +58,7 @@ def estimate_stain(rgb: NDArray[np.uint8]) -> Stain:
     first, second = plane @ [np.cos(low), np.sin(low)], plane @ [np.cos(high), np.sin(high)]
     # the stain that absorbs more red is haematoxylin
     stains = np.column_stack([first, second] if first[0] > second[0] else [second, first])
-    # of all that is not glass: faint pixels, which tell little of directions, count here, or a pale slide turns dark
-    coloured = density[(density >= BETA).any(axis=1)]
-    concentration = np.percentile(coloured @ np.linalg.pinv(stains).T, 99, axis=0)
+    concentration = np.percentile(density @ np.linalg.pinv(stains).T, 99, axis=0)
     if np.linalg.cond(stains) > 1e3 or (concentration <= 1e-3).any():
         raise InputError("its tissue does not show two stains")
     return Stain(stains=stains, concentration=concentration)
