@@ -50,6 +50,11 @@ def provenance(kind: str, settings: Mapping[str, Any], parents: Mapping[str, str
     }
 
 
+def known_to_differ(one: str | None, other: str | None) -> bool:
+    """Whether two ids are both known and not the same."""
+    return None not in (one, other) and one != other
+
+
 def read_provenance(folder: Path) -> dict[str, Any] | None:
     """Read a folder's provenance; ``None`` where there is none (yet)."""
     try:

@@ -49,16 +49,9 @@ def doctor(
     verdicts = [check.verdict for check in machine]
     if study is not None:
         folder = study.absolute().parent / "doctor" if out is None else out
-        try:
-            reports = _examine(study, folder)
-            verdicts += [report["verdict"] for report in reports.values()]
-            _write(folder, study, worst(verdicts), machine, reports)
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise InputError(
-                f"{error.filename or folder}: {error.strerror}; pictures go to {folder} unless --out names another"
-            ) from None
+        reports = _examine(study, folder)
+        verdicts += [report["verdict"] for report in reports.values()]
+        _write(folder, study, worst(verdicts), machine, reports)
         say(f"wrote {folder / 'doctor.json'} and a picture of each section beside it")
     show(f"\n{_VERDICTS[worst(verdicts)]}")
     raise typer.Exit(1 if worst(verdicts) == "error" else 0)
@@ -66,6 +59,7 @@ def doctor(
 
 def _examine(study: Path, folder: Path) -> dict[str, dict[str, Any]]:
     """Examine and draw the sections one by one; their reports as plain values."""
+    from g2m_data.atomic import temporary_sibling
     from g2m_data.doctor.examine import examine
     from g2m_data.doctor.overlay import can_be_drawn, draw_overlay
 
@@ -76,13 +70,9 @@ def _examine(study: Path, folder: Path) -> dict[str, dict[str, Any]]:
         _show_checks(report.checks)
         reports[report.id] = report.to_json()
         if can_be_drawn(examination):
-            folder.mkdir(parents=True, exist_ok=True)
-            picture, partial = folder / f"{report.id}.png", folder / f".{report.id}.partial.png"
-            try:
-                draw_overlay(examination).save(partial)
-                partial.replace(picture)
-            finally:
-                partial.unlink(missing_ok=True)
+            picture = folder / f"{report.id}.png"
+            with temporary_sibling(picture, _elsewhere(folder)) as partial:
+                draw_overlay(examination).save(partial, format="PNG")
             reports[report.id]["picture"] = picture.name
     return reports
 
@@ -93,10 +83,15 @@ def _write(
     from dataclasses import asdict
 
     from g2m_cli.files import write_json
+    from g2m_data.atomic import temporary_sibling
 
-    folder.mkdir(parents=True, exist_ok=True)
     content = {"study": study.name, "verdict": verdict, "machine": [asdict(check) for check in machine]}
-    write_json(folder / "doctor.json", content | {"samples": reports})
+    with temporary_sibling(folder / "doctor.json", _elsewhere(folder)) as partial:
+        write_json(partial, content | {"samples": reports})
+
+
+def _elsewhere(folder: Path) -> str:
+    return f"pictures go to {folder} unless --out names another"
 
 
 def _show_checks(checks: Sequence[Check]) -> None:

@@ -267,19 +267,19 @@ def _wanted(groups: dict[str, NDArray[np.str_]], pairs: Pairs | None) -> dict[st
 def _few(labels: NDArray[np.str_], found: AnnData) -> list[str]:
     """Warn where two halves of the spots disagree on most genes, or a cluster has too few spots to be halved."""
     share, spots = found.obs[HALVES].mean(), [int((labels == name).sum()) for name in {*labels} - {""}]
-    single = int(found.obs[HALVES].isna().sum())
-    alone = [
-        f"In {single} of {found.n_obs} pairs a cluster has a single spot: whether other spots would give the same "
-        "genes is not known."
-    ]
-    if not share < _AGREE:
-        return alone if single else []
-    return [
-        *(alone if single else []),
-        f"Halves of these {sum(spots):,} spots (the smallest cluster has {min(spots)}) share only {100 * share:.0f} of "
-        "their 100 top genes on average: single genes, and the gene sets found from them, are hints to be checked in "
-        "more sections.",
-    ]
+    warned = []
+    if single := int(found.obs[HALVES].isna().sum()):
+        warned.append(
+            f"In {single} of {found.n_obs} pairs a cluster has a single spot: whether other spots would give the same "
+            "genes is not known."
+        )
+    if share < _AGREE:
+        warned.append(
+            f"Halves of these {sum(spots):,} spots (the smallest cluster has {min(spots)}) share only "
+            f"{100 * share:.0f} of their 100 top genes on average: single genes, and the gene sets found from them, are hints to be "
+            "checked in more sections."
+        )
+    return warned
 
 
 def _warnings(worst: float, settings: AttributionSettings) -> list[str]:

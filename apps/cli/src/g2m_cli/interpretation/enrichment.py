@@ -13,7 +13,7 @@ from g2m_cli.interpretation.attribution import FILE, attribution_folder
 from g2m_cli.interpretation.attribution_page import SAMPLE
 from g2m_cli.interpretation.enrichment_page import match_section, terms_section
 from g2m_cli.interpretation.truth import share_within_top, true_set_ranks
-from g2m_cli.provenance import provenance, read_provenance
+from g2m_cli.provenance import known_to_differ, provenance, read_provenance
 from g2m_cli.settings import RunSettings
 from g2m_cli.study import Study, dataset_id, folder_id
 
@@ -177,7 +177,7 @@ def _refuse_stale(study: Study, folder: Path) -> None:
     """Refuse attributions of encoders or data that are no longer the study's, as far as that is known."""
     then = (read_provenance(folder) or {}).get("parents", {})
     now = {"dataset": dataset_id(study.dataset), "encoders": folder_id(study.run("encoders"))}
-    changed = [name for name, own in now.items() if own and then.get(name) not in (None, own)]
+    changed = [name for name, own in now.items() if known_to_differ(then.get(name), own)]
     if changed:
         raise InputError(
             f"{folder}: was made from other {' and '.join(changed)} than the study has now; `g2m interpret attribute "

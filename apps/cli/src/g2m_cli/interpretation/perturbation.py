@@ -139,7 +139,8 @@ def perturbed_tissue(
     expression = aligned(models.encoders, spots, rows)
     keys = draw_keys([str(name) for name in spots.obs.index[rows]], own.seeds, seed)
     edits = request.edits(doses=own.doses, renormalise=own.renormalise)
-    random_edits(simulator.genes, expression, edits[0], own.random_sets, seed)  # refused now, not after hours
+    # one set tells whether sets can be drawn: refused now, not after hours
+    random_edits(simulator.genes, expression, edits[0], min(own.random_sets, 1), seed)
     drawn = 1 + len(edits) + (len(edits) if request.folds else 2) * (own.random_sets + 1)
     say(f"{len(rows)} spots x {own.seeds} seeds: about {drawn * keys.size:,} images to draw with {request.model}")
     familiarity = learn_familiarity(study, models.encoders, spots, rows, seed)

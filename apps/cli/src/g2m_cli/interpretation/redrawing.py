@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from g2m_cli.errors import InputError
-from g2m_cli.provenance import read_provenance
+from g2m_cli.provenance import known_to_differ, read_provenance
 from g2m_cli.study import Study, dataset_id, embeddings_id, encoders_of_embeddings, folder_id
 
 if TYPE_CHECKING:
@@ -105,14 +105,10 @@ def _refuse_stale(study: Study, name: str) -> None:
     run, encoders, embeddings = study.run(name), study.run("encoders"), study.embeddings
     seen = (read_provenance(run) or {}).get("parents", {}).get("embeddings")
     again = "; `g2m run` makes what is out of date again"
-    if _differ(seen, embeddings_id(embeddings)):
+    if known_to_differ(seen, embeddings_id(embeddings)):
         raise InputError(f"{run}: was trained on other embeddings than {embeddings}{again}")
-    if _differ(encoders_of_embeddings(embeddings), folder_id(encoders)):
+    if known_to_differ(encoders_of_embeddings(embeddings), folder_id(encoders)):
         raise InputError(f"{embeddings}: is not of the encoders in {encoders}{again}")
-
-
-def _differ(one: str | None, other: str | None) -> bool:
-    return None not in (one, other) and one != other
 
 
 def patch_width_um(spots: PairedDataset, rows: NDArray[np.int64]) -> float:

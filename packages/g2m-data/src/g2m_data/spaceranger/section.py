@@ -57,7 +57,7 @@ class Section:
         InputError
             If the matrix is damaged.
         """
-        blocks = iterate_counts(self.matrix, self.column_of_feature, self.n_genes, track=track, description=description)
+        blocks = self._listed_counts(track, description)
         rows, listed = self.rows, self.rows >= 0
         if (np.diff(rows[listed]) < 0).any():
             blocks = sort_rows(self._with_places(blocks), scratch, track=track, description=f"{description}, sorted")
@@ -79,10 +79,13 @@ class Section:
         InputError
             If the matrix is damaged.
         """
-        blocks = iterate_counts(self.matrix, self.column_of_feature, self.n_genes, track=track, description=description)
+        blocks = self._listed_counts(track, description)
         # the row of zeros at the end is that of spots which are not listed
         sums = np.concatenate([*(block @ weights for block in blocks), np.zeros((1, weights.shape[1]), np.int64)])
         return np.asarray(sums[self.rows])
+
+    def _listed_counts(self, track: Track, description: str) -> Iterator[sparse.csr_array]:
+        return iterate_counts(self.matrix, self.column_of_feature, self.n_genes, track=track, description=description)
 
     def _with_places(self, blocks: Iterable[sparse.csr_array]) -> Iterator[tuple[sparse.csr_array, NDArray[np.int64]]]:
         """Tell where each row of the matrix goes, -1 for nowhere."""
