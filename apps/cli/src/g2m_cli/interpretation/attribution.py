@@ -276,8 +276,8 @@ def _few(labels: NDArray[np.str_], found: AnnData) -> list[str]:
     if share < _AGREE:
         warned.append(
             f"Halves of these {sum(spots):,} spots (the smallest cluster has {min(spots)}) share only "
-            f"{100 * share:.0f} of their 100 top genes on average: single genes, and the gene sets found from them, are hints to be "
-            "checked in more sections."
+            f"{100 * share:.0f} of their 100 top genes on average: single genes, and the gene sets found from them, "
+            "are hints to be checked in more sections."
         )
     return warned
 
