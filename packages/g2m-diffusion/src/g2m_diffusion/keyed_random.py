@@ -17,7 +17,6 @@ _FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _LOW = (1 << 32) - 1
 
 
-
 def draw_uniform(keys: Int[Tensor, " n"], stream: int, count: int) -> Float[Tensor, "n count"]:
     """Numbers in (0, 1), one row a key, on the keys' device; a longer row begins with the shorter one."""
     high, low = _words(keys, stream, -(-count // 2))
