@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from g2m_cli.console import say
+from g2m_cli.processes import by_main_process
 from g2m_cli.study import Timed, folder_id, read_seconds
 
 
@@ -38,12 +39,14 @@ class Artefacts:
             make()
 
     def resumable(self, name: str, run: Path, record: Mapping[str, Any], train: Callable[[], object]) -> None:
-        """Train, or go on training, unless the folder holds another run, which is then set aside."""
+        """Train, or go on training, unless the folder holds another run, which is then set aside.
+
+        Several processes call this together; they find the folder as the main one leaves it.
+        """
+        by_main_process(lambda: None if folder_id(run) == record["id"] else self.set_aside(run))
         if folder_id(run) == record["id"] and (run / "model").is_dir():
             say(f"{name}: unchanged, kept")
             return
-        if folder_id(run) != record["id"]:
-            self.set_aside(run)
         with self.timed(name):
             train()
 

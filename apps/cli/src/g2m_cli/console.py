@@ -7,19 +7,28 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from g2m_cli.processes import rank
+
 T = TypeVar("T")
 
 _SECONDS_BETWEEN_LINES = 20.0
 
 
 def say(message: str) -> None:
-    """Tell the person what is happening (standard error, so that results can be piped)."""
+    """Tell the person what is happening (standard error, so that results can be piped); of several processes, one."""
+    if rank() == 0:
+        complain(message)
+
+
+def complain(message: str) -> None:
+    """Tell the person what went wrong, from whichever process."""
     print(message, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def show(message: str) -> None:
     """Print a result (standard output)."""
-    print(message, flush=True)  # noqa: T201
+    if rank() == 0:
+        print(message, flush=True)  # noqa: T201
 
 
 def track(sequence: Iterable[T], description: str = "", total: float | None = None) -> Iterator[T]:
@@ -46,8 +55,8 @@ class progress:  # noqa: N801 - used like a function: `with progress("…", 10) 
     """A progress bar as a context manager that gives ``advance(steps, note)``."""
 
     def __init__(self, description: str, total: float | None, start: float = 0, *, shown: bool = True) -> None:
-        self.description, self.total, self.done, self.shown = description, total, start, shown
-        self._interactive = shown and sys.stderr.isatty()
+        self.description, self.total, self.done, self.shown = description, total, start, shown and rank() == 0
+        self._interactive = self.shown and sys.stderr.isatty()
 
     def __enter__(self) -> Callable[[float, str], None]:
         self._began = self._last = time.monotonic()

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_STEPS_BETWEEN_GLANCES = 50  # on a GPU: reading a loss waits for all that is queued there
+_SHARE_OF_CHECKPOINTS = 0.05  # of the time
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is trained on, for how long, and what is looked at on the way.
@@ -80,34 +84,39 @@ def fit(task: Task, plan: Plan, run: Path, accelerator: Accelerator) -> None:
                 task.sample(plan.previews, seed=plan.seed), run / "samples" / f"{plan.stage}-{images_seen:012d}.png"
             )
 
+    heed = plan.batch_size * (1 if accelerator.device.type == "cpu" else _STEPS_BETWEEN_GLANCES)
     began = saved = time.monotonic()
-    began_at, note = images_seen, ""
+    wait, began_at, note = 60 * loop.checkpoint_minutes, images_seen, ""
     with progress(f"{run.name} {plan.stage}", plan.total_images, images_seen, shown=main) as advance:
         for batch in training_batches(plan, images_seen, accelerator.process_index, accelerator.num_processes):
             # --- one update
             losses = task.step(batch, images_seen)
             before, images_seen = images_seen, images_seen + plan.batch_size
+            last, due = images_seen >= plan.total_images, passed(before, images_seen, loop.checkpoint_images)
 
             # --- report
-            if passed(before, images_seen, loop.log_images or plan.batch_size):
-                values = averaged(losses, accelerator)
+            row = last or passed(before, images_seen, loop.log_images or heed)
+            if row or passed(before, images_seen, heed):
+                values, late = averaged(losses, time.monotonic() - saved > wait, accelerator)
+                due = due or late
+            if row:
                 rate = (images_seen - began_at) / (time.monotonic() - began)
                 report({**values, "images_per_second": round(rate, 1)})
                 note = "  ".join(f"{key} {value:.3f}" for key, value in list(values.items())[:3])
             advance(plan.batch_size, note)
 
             # --- look at it
-            last = images_seen >= plan.total_images
             if not last and (
                 passed(before, images_seen, loop.evaluate_images) or passed(before, images_seen, loop.sample_images)
             ):
                 look()
 
             # --- keep it
-            due = agreed(time.monotonic() - saved > 60 * loop.checkpoint_minutes, accelerator)
-            if last or due or passed(before, images_seen, loop.checkpoint_images):
+            if last or due:
+                asked = time.monotonic()
                 save_checkpoint(checkpoints, task, accelerator, images_seen, loop.keep_checkpoints)
                 saved = time.monotonic()
+                wait = max(60 * loop.checkpoint_minutes, (saved - asked) / _SHARE_OF_CHECKPOINTS)
     look()
     accelerator.wait_for_everyone()
 
@@ -152,23 +161,14 @@ def passed(before: int, now: int, every: int) -> bool:
     return every > 0 and now // every > before // every
 
 
-def averaged(losses: Mapping[str, Tensor], accelerator: Accelerator) -> dict[str, float]:
-    """Average losses over processes, in one exchange."""
+def averaged(losses: Mapping[str, Tensor], late: bool, accelerator: Accelerator) -> tuple[dict[str, float], bool]:
+    """Average losses over processes and agree whether a checkpoint is due, since clocks differ; in one exchange."""
     import torch
 
-    stacked = torch.stack([value.detach().float().reshape(()) for value in losses.values()])
-    return dict(zip(losses, accelerator.reduce(stacked, reduction="mean").tolist(), strict=True))
-
-
-def agreed(due: bool, accelerator: Accelerator) -> bool:
-    """Let the main process decide for all, since clocks differ."""
-    if accelerator.num_processes == 1:
-        return due
-    from accelerate.utils import broadcast_object_list
-
-    decision = [due]
-    broadcast_object_list(decision)
-    return decision[0]
+    values = [value.detach().float().reshape(()) for value in losses.values()]
+    stacked = torch.stack([*values, torch.full_like(values[0], float(late))])
+    *means, share_late = accelerator.reduce(stacked, reduction="mean").tolist()
+    return dict(zip(losses, means, strict=True)), share_late > 0
 
 
 def save_sheet(images: Tensor, path: Path, columns: int = 8) -> None:

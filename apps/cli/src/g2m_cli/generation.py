@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from g2m_cli.console import progress
+from g2m_cli.device import AUTO, allow_tf32, device_name, resolve_precision
 from g2m_cli.embeddings import model_id, read_embeddings
 from g2m_cli.errors import InputError
 from g2m_cli.files import complete_or_absent, write_json
@@ -46,7 +47,9 @@ class Request:
     limit: int | None = None
 
 
-def generate(model_folder: Path, embeddings_file: Path, wanted: Mapping[Path, Request]) -> list[Path]:
+def generate(
+    model_folder: Path, embeddings_file: Path, wanted: Mapping[Path, Request], *, precision: str = AUTO
+) -> list[Path]:
     """Draw the tissue of spots from their embeddings with an exported generator.
 
     Images are written as they are drawn, in bounded memory.
@@ -61,6 +64,8 @@ def generate(model_folder: Path, embeddings_file: Path, wanted: Mapping[Path, Re
         Folders to write, and what each is to hold; each is complete or absent. ``shuffle_conditions`` gives every spot
         another spot's condition: the floor that fidelity is measured from. ``shared_noise`` draws all spots of one
         seed from the same noise (the columns of the paper's Figure 2).
+    precision
+        As `resolve_precision` takes it; recorded beside the images, whose id does not depend on it.
 
     Returns
     -------
@@ -74,7 +79,9 @@ def generate(model_folder: Path, embeddings_file: Path, wanted: Mapping[Path, Re
     """
     from g2m_cli.generators import open_generator
 
-    generator = open_generator(model_folder)
+    precision = resolve_precision(precision)
+    allow_tf32()
+    generator = open_generator(model_folder, precision)
     embeddings = read_embeddings(embeddings_file)
     conditions = np.asarray(embeddings.X, np.float32)
     if conditions.shape[1] != generator.condition_dim:
@@ -93,7 +100,7 @@ def generate(model_folder: Path, embeddings_file: Path, wanted: Mapping[Path, Re
             timing = plan.draw(generator, conditions, partials[out] / "images.zarr", advance)
             plan.index(embeddings.obs).to_parquet(partials[out] / "index.parquet")
             record = generated_record(model_folder, embeddings_file, plan.request)
-            write_json(partials[out] / FILE, {**record, "timing": timing})
+            write_json(partials[out] / FILE, {**record, "precision": precision, "timing": timing})
     return list(wanted)
 
 
@@ -131,8 +138,6 @@ class Drawing:
     ) -> dict[str, Any]:
         """Write the images, a batch at a time, and say how long drawing took: neither loading nor writing."""
         import zarr
-
-        from g2m_cli.generators import device_name
 
         side, seconds = generator.resolution, 0.0
         images = zarr.create_array(out, shape=(len(self), side, side, 3), chunks=(_BATCH, side, side, 3), dtype="uint8")

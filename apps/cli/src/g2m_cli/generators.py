@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from g2m_cli.device import NONE, autocast, compute_device
 from g2m_cli.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,15 +37,22 @@ class Generator(Protocol):
         """Draw all at once with a gradient to the conditions: (n, 3, height, width), nominally in [-1, 1]."""
 
 
-def open_generator(folder: Path) -> Generator:
+def open_generator(folder: Path, precision: str = NONE) -> Generator:
     """Open a model that `g2m gan train` or `g2m diffusion train` exported, on the GPU if there is one.
+
+    Parameters
+    ----------
+    folder
+        The model's.
+    precision
+        In which ``draw`` computes: ``no``, ``bf16`` or ``fp16``; ``trace`` stays in float32.
 
     Raises
     ------
     InputError
         If the folder holds none, or a damaged one.
     """
-    return DiffusionGenerator(folder) if kind_of(folder) == DIFFUSION else GanGenerator(folder)
+    return (DiffusionGenerator if kind_of(folder) == DIFFUSION else GanGenerator)(folder, precision)
 
 
 def kind_of(folder: Path) -> str:
@@ -68,10 +76,11 @@ def kind_of(folder: Path) -> str:
 class GanGenerator:
     """StyleGAN-G."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, precision: str = NONE) -> None:
         from g2m_gan import StyleGanG
 
-        self.folder, self.model = folder, StyleGanG.from_pretrained(folder).to(device()).eval()
+        self.folder, self.precision = folder, precision
+        self.model = StyleGanG.from_pretrained(folder).to(compute_device()).eval()
         self.condition_dim, self.resolution = int(self.model.generator.condition_dim), int(self.model.resolution)
 
     def check(self, request: Request) -> None:
@@ -83,7 +92,10 @@ class GanGenerator:
         """Draw one image for each condition and key: (n, height, width, 3)."""
         import torch
 
-        drawn = self.model.generate(torch.from_numpy(conditions), torch.from_numpy(keys), truncation=request.truncation)
+        with autocast(self.precision):
+            drawn = self.model.generate(
+                torch.from_numpy(conditions), torch.from_numpy(keys), truncation=request.truncation
+            )
         return np.asarray(drawn.permute(0, 2, 3, 1).numpy())
 
     def trace(self, conditions: Tensor, keys: Tensor) -> Tensor:
@@ -94,7 +106,7 @@ class GanGenerator:
 class DiffusionGenerator:
     """A diffusion or flow model."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, precision: str = NONE) -> None:
         from diffusers.utils.logging import disable_progress_bar
 
         from g2m_diffusion import ExpressionDiffusionPipeline
@@ -105,7 +117,7 @@ class DiffusionGenerator:
         except (OSError, ValueError, KeyError, RuntimeError) as error:  # what diffusers says of a damaged folder
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise InputError(f"{folder}: not a readable diffusion pipeline ({reason}); export it again") from None
-        self.folder, self.pipeline = folder, pipeline.to(device())
+        self.folder, self.precision, self.pipeline = folder, precision, pipeline.to(compute_device())
         self.condition_dim, self.resolution = int(pipeline.condition_dim), int(pipeline.resolution)
 
     def check(self, request: Request) -> None:
@@ -117,34 +129,19 @@ class DiffusionGenerator:
         """Draw one image for each condition and key: (n, height, width, 3)."""
         import torch
 
-        drawn = self.pipeline.draw(
-            torch.from_numpy(conditions),
-            torch.from_numpy(keys),
-            guidance=(request.guidance,),
-            steps=request.steps,
-            batch_size=len(keys),
-        )
+        with autocast(self.precision):
+            drawn = self.pipeline.draw(
+                torch.from_numpy(conditions),
+                torch.from_numpy(keys),
+                guidance=(request.guidance,),
+                steps=request.steps,
+                batch_size=len(keys),
+            )
         return np.asarray(drawn[0].numpy())
 
     def trace(self, conditions: Tensor, keys: Tensor) -> Tensor:
         """Refuse: a gradient through every step of denoising would need all of them in memory."""
         raise InputError(f"{self.folder}: a diffusion model is not differentiated here; take a StyleGAN-G, --model gan")
-
-
-def device() -> str:
-    """Where models draw: the GPU, if there is one."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def device_name() -> str:
-    """Say what a timing was taken on."""
-    import torch
-
-    if torch.cuda.is_available():
-        return str(torch.cuda.get_device_name())
-    return f"CPU, {torch.get_num_threads()} threads"
 
 
 def _is_stylegan(config: Path) -> bool:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
 import typer
 
 from g2m_cli.commands import data, demo, diffusion, doctor, encoders, evaluate, gan, interpret, run
-from g2m_cli.console import say
+from g2m_cli.console import complain, say
 from g2m_cli.errors import is_user_error
+from g2m_cli.processes import leave, rank
+
+_SECONDS_BEHIND_THE_MAIN_PROCESS = 10.0
 
 app = typer.Typer(
     help="Genes to morphology: draw the H&E tissue of a spot from its gene expression.",
@@ -33,6 +37,10 @@ def main() -> None:
     """Run the command; a user's mistake ends in one line and exit code 2, an interruption in 130."""
     try:
         app()
+    except SystemExit as ended:
+        if not ended.code:
+            leave()
+        raise
     except KeyboardInterrupt:
         say("g2m: interrupted; nothing is half written, and the same command begins again or goes on")
         sys.exit(130)
@@ -42,5 +50,7 @@ def main() -> None:
     except Exception as error:
         if not is_user_error(error):
             raise
-        say(f"g2m: {' '.join(str(error).split())}")
+        if rank():  # of several processes all make the same mistake: the launcher ends the others when the first ends
+            time.sleep(_SECONDS_BEHIND_THE_MAIN_PROCESS)
+        complain(f"g2m: {' '.join(str(error).split())}")
         sys.exit(2)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from g2m_cli.device import to_device
 
 if TYPE_CHECKING:
     import torch
@@ -55,40 +58,41 @@ class TrainingPairs:
 
         self.dataset, self.device, self.with_expression = dataset, device, expression
         self.rows = np.arange(len(dataset)) if rows is None else np.asarray(rows)
-        self.section = torch.from_numpy(dataset.obs["sample"].cat.codes.to_numpy().astype(np.int64))
+        self.section = dataset.obs["sample"].cat.codes.to_numpy().astype(np.int64)
         self.embedding = None if embedding is None else torch.from_numpy(np.ascontiguousarray(embedding)).to(device)
         self.resident = ResidentSlides(dataset, device) if fits_on(dataset, device) else None
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def batch(self, indices: NDArray[np.int64], keys: NDArray[np.int64]) -> Batch:
-        """Give pairs with their keys; see ``docs/architecture.md`` for the names and shapes."""
-        import torch
+    def of(self, rows: NDArray[np.int64]) -> TrainingPairs:
+        """Give other pairs of the same dataset; slides and conditions are on the device once for both."""
+        other = copy.copy(self)
+        other.rows, other.moments = rows, None
+        return other
 
+    def batch(self, indices: NDArray[np.int64], keys: NDArray[np.int64]) -> Batch:
+        """Give pairs with their keys, all on the device; see ``docs/architecture.md`` for the names and shapes."""
         rows = self.rows[indices]
         batch: dict[str, Tensor] = {
-            "key": torch.from_numpy(keys),
-            "section": self.section[torch.from_numpy(rows)],
+            "key": to_device(keys, self.device),
+            "section": to_device(self.section[rows], self.device),
         }
         if self.moments is None:
             batch["patch"] = self.patches(rows)
         else:
-            batch["moments"] = torch.from_numpy(self.moments[indices]).to(self.device, non_blocking=True)
+            batch["moments"] = to_device(self.moments[indices], self.device)
         if self.embedding is not None:
-            batch["embedding"] = self.embedding[torch.from_numpy(rows).to(self.device)]
+            batch["embedding"] = self.embedding[to_device(rows, self.device)]
         if self.with_expression:
-            batch["expression"] = torch.from_numpy(self.dataset.expression(rows)).to(self.device, non_blocking=True)
+            batch["expression"] = to_device(self.dataset.expression(rows), self.device)
         return batch
 
     def patches(self, rows: NDArray[np.int64]) -> Tensor:
         """Give patches, uint8 (n, 3, height, width)."""
-        import torch
-
         if self.resident is not None:
             return self.resident.patches(rows)
-        patches = torch.from_numpy(self.dataset.patches(rows)).permute(0, 3, 1, 2)
-        return patches.to(self.device, non_blocking=True)
+        return to_device(self.dataset.patches(rows), self.device).permute(0, 3, 1, 2)
 
 
 class ResidentSlides:
@@ -123,7 +127,7 @@ class ResidentSlides:
         """Give patches, uint8 (n, 3, height, width)."""
         import torch
 
-        at = torch.from_numpy(rows).to(self.first.device)
+        at = to_device(rows, self.first.device)
         offset = torch.arange(self.size, device=at.device)
         index = self.first[at, None, None] + offset[:, None] * self.width[at, None, None] + offset
         return self.pixels[index].permute(0, 3, 1, 2)

@@ -15,6 +15,7 @@ from g2m_cli.embeddings import embed, embeddings_record
 from g2m_cli.errors import InputError
 from g2m_cli.files import complete_or_absent, write_json
 from g2m_cli.generation import generate, generated_record
+from g2m_cli.processes import by_main_process
 from g2m_cli.stages.autoencoder import autoencoder_record, train_autoencoder
 from g2m_cli.stages.diffusion import diffusion_record, train_diffusion, weights_ids
 from g2m_cli.stages.encoders import encoders_record, train_encoders
@@ -78,22 +79,29 @@ def run_study(
     """
     settings = resolve_study(preset, seed=seed, generators=generators, overrides=overrides)
     check_splits(manifest)
-    check_weights(settings)
+    by_main_process(lambda: check_weights(settings))
     work = StudyRun(Study(out), settings, Artefacts(out), launch or Launch())
-    work.build(manifest, workers=workers)
     genes = InterpretationStages(work.study, settings, work.artefacts)
-    genes.check_gene_sets()
+
+    def prepare() -> None:
+        work.build(manifest, workers=workers)
+        genes.check_gene_sets()
+
+    def interpret_and_report() -> None:
+        genes.attribute()
+        genes.enrich()
+        genes.perturb()
+        work.report(work.models(spots), genes.space)
+
+    # several processes train together; all else is the main one's
+    by_main_process(prepare)
     work.train_encoders()
-    models: list[str] = []
     for generator in settings.generators:
         if settings.wants_autoencoder(generator):
             work.train_autoencoder()
         work.train_generator(generator)
-        models += work.draw(generator, spots)
-    genes.attribute()
-    genes.enrich()
-    genes.perturb()
-    work.report(models, genes.space)
+        by_main_process(lambda generator=generator: work.draw(generator, spots))  # type: ignore[misc]
+    by_main_process(interpret_and_report)
     return work.study.report / "report.html"
 
 
@@ -139,7 +147,12 @@ class StudyRun:
             encoders_record(study.dataset, settings),
             lambda: train_encoders(study.dataset, run, settings, launch=self.launch),
         )
-        model, out = run / "model", study.embeddings
+        by_main_process(self.embed)
+
+    def embed(self) -> None:
+        """Embed the expression of every pair."""
+        study, out = self.study, self.study.embeddings
+        model = study.run("encoders") / "model"
         record = embeddings_record(study.dataset, model)
         self.artefacts.once("embed", out, record["id"], embeddings_id, lambda: embed(study.dataset, model, out))
 
@@ -176,17 +189,22 @@ class StudyRun:
             lambda: train_diffusion(study.dataset, study.embeddings, run, diffusion, autoencoder=vae, launch=launch),
         )
 
-    def draw(self, generator: str, limit: int | None) -> list[str]:
-        """Draw what the report needs; give the names that the report scores."""
+    def models(self, limit: int | None) -> list[str]:
+        """Name the images that the report scores."""
+        return [name for generator in self.settings.generators for name in self.settings.models(generator, limit)]
+
+    def draw(self, generator: str, limit: int | None) -> None:
+        """Draw what the report needs."""
         models = self.settings.models(generator, limit)
         source = self.study.run(generator) / "model"
         for model, images in models.items():
             for name, request in requests(model, images).items():
                 folder = self.study.generated(name)
                 record = generated_record(source, self.study.embeddings, request)
-                draw = partial(generate, source, self.study.embeddings, {folder: request})
+                draw = partial(
+                    generate, source, self.study.embeddings, {folder: request}, precision=self.launch.precision
+                )
                 self.artefacts.once(f"generate_{name}", folder, record["id"], folder_id, draw)
-        return list(models)
 
     def report(self, models: Sequence[str], space: SpaceEvaluation | None = None) -> None:
         """Score and show all of it; ``space`` is the embedding space, where it was computed on the way."""
@@ -246,12 +264,16 @@ def run_demo(directory: Path, *, seed: int, preset: str = "tiny", size: str = "d
     phantom, artefacts = directory / "phantom", Artefacts(directory)
     wanted = {"preset": size, "seed": seed}
     kept = phantom / "simulation.json"
-    if phantom.exists():
-        if json.loads(kept.read_text()) != wanted:
-            raise InputError(f"{phantom} is another phantom ({kept.read_text()}); name another folder")
-        say("simulate: unchanged, kept")
-    else:
+
+    def simulate() -> None:
+        if phantom.exists():
+            if json.loads(kept.read_text()) != wanted:
+                raise InputError(f"{phantom} is another phantom ({kept.read_text()}); name another folder")
+            say("simulate: unchanged, kept")
+            return
         with artefacts.timed("simulate"), complete_or_absent(phantom) as building:
             simulate_study(building, preset=size, seed=seed, workers=2, track=track)
             write_json(building / kept.name, wanted)
+
+    by_main_process(simulate)
     return run_study(phantom / "study.toml", directory, preset=preset, seed=seed, spots=DEMO_SPOTS)

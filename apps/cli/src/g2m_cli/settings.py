@@ -19,9 +19,10 @@ class LoopSettings:
     """How a run is watched and kept; nothing here changes what is learned."""
 
     log_images: int = 0
-    """Images between two rows of metrics.jsonl; 0 writes one at every step."""
+    """Images between two rows of metrics.jsonl; 0 writes one at every step, on a GPU, which a row waits for, at every
+    50th."""
     checkpoint_minutes: float = 5.0
-    """Minutes between checkpoints."""
+    """Minutes between checkpoints; more, where writing them would take more than a twentieth of the time."""
     checkpoint_images: int = 0
     """Images between checkpoints; 0 leaves it to the clock."""
     evaluate_images: int = 0

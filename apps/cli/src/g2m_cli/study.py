@@ -9,6 +9,7 @@ from pathlib import Path
 
 from g2m_cli.console import say
 from g2m_cli.files import write_json
+from g2m_cli.processes import rank
 from g2m_cli.provenance import read_provenance
 
 
@@ -88,7 +89,7 @@ class Timed:
         self._began = time.monotonic()
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
+        if kind is None and rank() == 0:
             self.seconds[self.name] = round(time.monotonic() - self._began, 2)
             write_json(self.file, self.seconds)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from g2m_cli.console import say
+from g2m_cli.device import AUTO, allow_tf32, resolve_precision
 from g2m_cli.errors import InputError
 from g2m_cli.files import complete_or_absent
-from g2m_cli.run_folder import claim, is_complete, locked
+from g2m_cli.processes import PATIENCE
+from g2m_cli.provenance import read_provenance
+from g2m_cli.run_folder import claim, has_begun, is_complete, locked
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -28,15 +30,14 @@ if TYPE_CHECKING:
 _VALIDATION_PAIRS = 512
 _SOME_PATCHES = 500
 _PREVIEWS = 16
-_PATIENCE = timedelta(hours=6)  # of processes that wait while the main one encodes every patch, or draws
 
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
     """How a run is computed and watched; its id does not depend on it, its last digits depend on the precision."""
 
-    precision: str = "no"
-    """Accelerate's mixed precision: no, bf16, fp16."""
+    precision: str = AUTO
+    """Mixed precision: no, bf16, fp16, or auto, which is the launcher's word, else bf16 on a GPU and no elsewhere."""
     trackers: str = "tensorboard"
     """Where metrics go besides metrics.jsonl, separated by commas; or none."""
 
@@ -62,9 +63,10 @@ def train_in(run: Path, record: dict[str, Any], launch: Launch, work: Callable[[
     InputError
         If the folder holds another run, or another process is at work in it.
     """
-    with run_in(run, record, launch) as (accelerator, finished):
+    session = run_in(run, record, launch)
+    with session as (accelerator, finished):
         if not finished:
-            export(work(accelerator), run, record, accelerator)
+            export(work(accelerator), run, session.record, accelerator)
     return run / "model"
 
 
@@ -72,21 +74,22 @@ class run_in:  # noqa: N801 - used like a function: `with run_in(run, …) as (a
     """Claim and lock a run folder, and start Accelerate with its trackers."""
 
     def __init__(self, run: Path, record: dict[str, Any], launch: Launch) -> None:
-        self.run, self.launch = run, launch
-        self.record = {**record, "precision": launch.precision}
+        self.run, self.launch, self.record = run, launch, dict(record)
         self._lock = ExitStack()
 
     def __enter__(self) -> tuple[Accelerator, bool]:
         from accelerate import Accelerator
         from accelerate.utils import InitProcessGroupKwargs
 
-        trackers = self.launch.trackers
+        trackers, precision = self.launch.trackers, precision_of(self.run, self.launch.precision)
+        allow_tf32()
         self.accelerator = Accelerator(
-            mixed_precision=self.launch.precision,
+            mixed_precision=precision,
             log_with=None if trackers == "none" else trackers.split(","),
             project_dir=self.run,
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
         )
+        self.record |= {"precision": precision, "device": self.accelerator.device.type}
         if self.accelerator.is_main_process:
             self._lock.enter_context(locked(self.run))
             claim(self.run, self.record)
@@ -99,8 +102,21 @@ class run_in:  # noqa: N801 - used like a function: `with run_in(run, …) as (a
         return self.accelerator, finished
 
     def __exit__(self, *error: Any) -> None:
-        self.accelerator.end_training()
+        from accelerate.state import AcceleratorState
+
+        # not `end_training`, which would end the processes' connection too: the next stage of a study needs it
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+        AcceleratorState._reset_state()  # the next stage may compute in another precision
         self._lock.__exit__(*error)
+
+
+def precision_of(run: Path, asked: str) -> str:
+    """Decide a run's mixed precision: as asked for, else as it was begun, else as `resolve_precision` has it."""
+    begun = (read_provenance(run) or {}).get("precision")
+    if asked == AUTO and begun is not None and has_begun(run):
+        return str(begun)
+    return resolve_precision(asked)
 
 
 def export(task: Task, run: Path, record: Mapping[str, Any], accelerator: Accelerator) -> None:
@@ -154,7 +170,7 @@ def train_and_validation(
     rows = rows[choose(len(rows))]
     check_batch(batch_size, len(rows), dataset.path)
     train = TrainingPairs(dataset, accelerator.device, rows=rows, **columns)
-    return train, TrainingPairs(dataset, accelerator.device, rows=held_out, **columns) if len(held_out) else None
+    return train, train.of(held_out) if len(held_out) else None
 
 
 def some_patches(pairs: TrainingPairs) -> Tensor:

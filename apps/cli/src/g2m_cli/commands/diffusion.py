@@ -41,7 +41,7 @@ def train(
     seed: options.Seed = 0,
     dry_run: options.DryRun = False,
     log_with: options.Trackers = "tensorboard",
-    precision: options.Precision = "no",
+    precision: options.Precision = "auto",
 ) -> None:
     """Train a model that turns noise and expression into patches."""
     from g2m_cli.stages.diffusion import train_diffusion
@@ -66,7 +66,7 @@ def train_vae(
     seed: options.Seed = 0,
     dry_run: options.DryRun = False,
     log_with: options.Trackers = "tensorboard",
-    precision: options.Precision = "no",
+    precision: options.Precision = "auto",
 ) -> None:
     """Train an autoencoder on the study's own patches, for diffusion in its latents."""
     from g2m_cli.stages.autoencoder import train_autoencoder
@@ -90,6 +90,7 @@ def generate(
     split: options.Split = "test",
     seeds: options.Seeds = 1,
     limit: options.Limit = None,
+    precision: options.Precision = "auto",
 ) -> None:
     """Draw images for spots, with each strength of guidance from the same noise."""
     from g2m_cli.generation import Request, parse_guidance, strength_name
@@ -109,5 +110,5 @@ def generate(
         )
         for strength in strengths
     }
-    draw(model, embeddings, wanted)
+    draw(model, embeddings, wanted, precision=precision)
     say(f"wrote {', '.join(map(str, wanted))}")

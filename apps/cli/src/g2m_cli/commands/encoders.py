@@ -25,7 +25,7 @@ def train(
     seed: options.Seed = 0,
     dry_run: options.DryRun = False,
     log_with: options.Trackers = "tensorboard",
-    precision: options.Precision = "no",
+    precision: options.Precision = "auto",
 ) -> None:
     """Align expression and image of the training pairs with a contrastive loss."""
     from g2m_cli.stages.encoders import train_encoders

@@ -34,7 +34,7 @@ def train(
     seed: options.Seed = 0,
     dry_run: options.DryRun = False,
     log_with: options.Trackers = "tensorboard",
-    precision: options.Precision = "no",
+    precision: options.Precision = "auto",
 ) -> None:
     """Train through all resolutions of the preset, the lower layers frozen after each."""
     from g2m_cli.stages.gan import train_gan
@@ -58,6 +58,7 @@ def generate(
     seeds: options.Seeds = 1,
     limit: options.Limit = None,
     truncation: Annotated[float, typer.Option(help="Below 1: less variety of noise.", min=0.0, max=1.0)] = 1.0,
+    precision: options.Precision = "auto",
 ) -> None:
     """Draw images for spots."""
     from g2m_cli.generation import Request
@@ -69,5 +70,5 @@ def generate(
     request = Request(
         split=None if split == "all" else split, seeds=tuple(range(seeds)), truncation=truncation, limit=limit
     )
-    draw(model, embeddings, {out: request})
+    draw(model, embeddings, {out: request}, precision=precision)
     say(f"wrote {out}")

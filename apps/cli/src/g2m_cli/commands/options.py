@@ -37,4 +37,9 @@ Workers = Annotated[
     ),
 ]
 Trackers = Annotated[str, typer.Option(help="Where metrics go besides metrics.jsonl: tensorboard, wandb, …, or none.")]
-Precision = Annotated[str, typer.Option(help="Accelerate's mixed precision: no, bf16, fp16.")]
+Precision = Annotated[
+    str,
+    typer.Option(
+        help="Mixed precision: no, bf16, fp16; auto is what `accelerate launch` says, else bf16 on a GPU, else no."
+    ),
+]

@@ -38,7 +38,7 @@ def run(
     seed: options.Seed = 0,
     workers: options.Workers = 1,
     log_with: options.Trackers = "tensorboard",
-    precision: options.Precision = "no",
+    precision: options.Precision = "auto",
 ) -> None:
     """Take a study from Space Ranger folders to a report; what is done and unchanged is skipped."""
     from g2m_cli.pipeline import run_study

@@ -72,9 +72,9 @@ def open_extractor(
     InputError
         If it cannot be had.
     """
-    import torch
+    from g2m_cli.device import compute_device
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = compute_device()
     if spec == OWN:
         judge = open_judge(study, resolution, settings, seed=seed)
         return OpenedExtractor(extractor=judge.extractor.extractor.to(device), resize="")

@@ -114,13 +114,12 @@ def describe_dataset(dataset: PairedDataset) -> dict[str, Any]:
 
 def score_encoders(model_folder: Path, spots: TestSpots) -> dict[str, float]:
     """Give ``encoders.*``: retrieval within each test section in both directions; loss, its chance and its floor."""
-    import torch
-
+    from g2m_cli.device import compute_device
     from g2m_cli.pairs import TrainingPairs
     from g2m_encoders import ContrastiveModel, ContrastiveTask
 
     model = ContrastiveModel.from_pretrained(model_folder)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = compute_device()
     pairs = TrainingPairs(spots.dataset, device, expression=True)
     rows = np.arange(len(pairs))
     batches = (

@@ -68,9 +68,10 @@ def image_encoder_features(model_folder: Path, patches: dict[str, NDArray[np.uin
     """Embed patches with the phase-1 image encoder."""
     import torch
 
+    from g2m_cli.device import compute_device
     from g2m_encoders import ContrastiveModel
 
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = compute_device()
     model = ContrastiveModel.from_pretrained(model_folder).to(device)
 
     @torch.inference_mode()

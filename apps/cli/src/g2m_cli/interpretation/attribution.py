@@ -191,7 +191,7 @@ def attribute(
     """
     import anndata
 
-    from g2m_cli.generators import device
+    from g2m_cli.device import compute_device
     from g2m_encoders import ContrastiveModel
     from g2m_interpret import attribute_pairs, cluster_profiles, shared_by_halves
 
@@ -221,7 +221,7 @@ def attribute(
             settings=settings,
             pairs=wanted[name],
             seed=seed,
-            device=device(),
+            device=compute_device(),
             track=track,
         )
         found.obs[HALVES] = shared_by_halves(
@@ -233,7 +233,7 @@ def attribute(
             settings=settings,
             encode=model.embed_expression if settings.reference == "mean-embedding" else None,
             seed=seed,
-            device=device(),
+            device=compute_device(),
             track=track,
         )
         found.obs[SAMPLE] = name

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from g2m_cli.console import track
+from g2m_cli.device import compute_device
 from g2m_cli.errors import InputError
-from g2m_cli.generators import device
 from g2m_cli.interpretation.attribution_page import slug
 from g2m_cli.interpretation.perturbation_request import chosen_spots
 from g2m_cli.interpretation.redrawing import Models, aligned, patch_width_um
@@ -97,7 +97,7 @@ def gradients(models: Models, target: Target, statistics: ImageStatistics) -> An
         draw=draw,
         statistics=statistics,
         batch_size=_BATCH,
-        device=device(),
+        device=compute_device(),
         track=track,
     )
 
@@ -172,6 +172,7 @@ def _mean_image(models: Models, spots: PairedDataset, rows: NDArray[np.int64]) -
     patches = torch.from_numpy(spots.patches(rows)).permute(0, 3, 1, 2)
     with torch.no_grad():
         parts = [
-            models.encoders.embed_image(part.to(device()).float() / 127.5 - 1) for part in torch.split(patches, _BATCH)
+            models.encoders.embed_image(part.to(compute_device()).float() / 127.5 - 1)
+            for part in torch.split(patches, _BATCH)
         ]
     return torch.cat(parts).mean(dim=0)

@@ -45,7 +45,8 @@ class Models:
         InputError
             If there is no such generator, or it was trained on embeddings that are not these encoders'.
         """
-        from g2m_cli.generators import device, open_generator
+        from g2m_cli.device import compute_device
+        from g2m_cli.generators import open_generator
         from g2m_encoders import ContrastiveModel
 
         folder = study.run(name) / "model"
@@ -60,7 +61,7 @@ class Models:
                 f"give {encoders.settings.embedding_dim}; train it again"
             )
         _refuse_stale(study, name)
-        return cls(folder=study.root, name=name, encoders=encoders.to(device()), generator=generator)
+        return cls(folder=study.root, name=name, encoders=encoders.to(compute_device()), generator=generator)
 
     @property
     def parents(self) -> dict[str, str | None]:

@@ -8,6 +8,7 @@ from g2m_cli.artefacts import Artefacts
 from g2m_cli.console import say
 from g2m_cli.errors import InputError
 from g2m_cli.files import write_json
+from g2m_cli.processes import rank
 from g2m_cli.study import Study, folder_id, left_out_file
 from g2m_cli.study_settings import GAN, StudySettings
 
@@ -33,7 +34,8 @@ class InterpretationStages:
         """The embedding space, once clusters had to be found in it."""
         self.left_out: dict[str, str] = {}
         """Stages that this study cannot have, and why: hours of training are not lost over them."""
-        left_out_file(study).unlink(missing_ok=True)
+        if rank() == 0:
+            left_out_file(study).unlink(missing_ok=True)
 
     def check_gene_sets(self) -> None:
         """Refuse gene sets that do not meet the panel, before hours are spent.

@@ -1,0 +1,103 @@
+"""What a model computes on, and in which precision."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from g2m_cli.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+AUTO, NONE = "auto", "no"
+PRECISIONS = (AUTO, NONE, "bf16", "fp16")
+_LAUNCHER = "ACCELERATE_MIXED_PRECISION"  # what `accelerate launch --mixed_precision` tells its processes
+
+
+def resolve_precision(asked: str = AUTO) -> str:
+    """Decide the mixed precision: what was asked for, else the launcher's word, else what suits the device.
+
+    Parameters
+    ----------
+    asked
+        ``auto``, ``no``, ``bf16`` or ``fp16``.
+
+    Returns
+    -------
+    ``no``, ``bf16`` or ``fp16``. On a CUDA device that computes in it, ``auto`` is ``bf16``; elsewhere ``no``.
+
+    Raises
+    ------
+    InputError
+        For another word, of the option or of the launcher.
+    """
+    if asked not in PRECISIONS:
+        raise InputError(f"--precision {asked}: expected one of {', '.join(PRECISIONS)}")
+    if asked != AUTO:
+        return asked
+    told = os.environ.get(_LAUNCHER, AUTO)
+    if told not in PRECISIONS:
+        raise InputError(f"accelerate launch --mixed_precision {told}: expected no, bf16 or fp16; or give --precision")
+    if told != AUTO:
+        return told
+    import torch
+
+    return "bf16" if compute_device().type == "cuda" and torch.cuda.is_bf16_supported() else NONE
+
+
+def compute_device() -> torch.device:
+    """Give the device that models outside of training run on: the GPU, if there is one and it may be used."""
+    import torch
+    from accelerate.utils import parse_flag_from_env
+
+    if torch.cuda.is_available() and not parse_flag_from_env("ACCELERATE_USE_CPU"):
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
+
+
+def device_name() -> str:
+    """Say what a timing was taken on."""
+    import torch
+
+    device = compute_device()
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def autocast(precision: str) -> AbstractContextManager[None]:
+    """Compute in a mixed precision on `compute_device`; layers that need float32 keep it by themselves."""
+    import torch
+
+    if precision == NONE:
+        return nullcontext()
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float16
+    return torch.autocast(compute_device().type, dtype)
+
+
+def allow_tf32() -> None:
+    """Let what stays in float32 use the tensor cores' 10-bit mantissa, and kernels be chosen by timing them.
+
+    Neither does anything on a CPU. With timed kernels two trainings on a GPU may differ in their last digits, as they
+    do anyway by the order in which gradients are added there.
+    """
+    import torch
+
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
+
+
+def to_device(array: NDArray[np.generic], device: torch.device) -> Tensor:
+    """Copy an array to a device without waiting for what is queued there: from page-locked memory where it is a GPU."""
+    import torch
+
+    tensor = torch.from_numpy(array)
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
