@@ -140,8 +140,7 @@ class AutoencoderTask:
         -------
         `mse` of colours in [-1, 1], `psnr_db` of the whole set (a peak of 2), `mae_grey_levels` of 0..255.
         """
-        squared = absolute = 0.0
-        count = 0
+        errors, counts = [], []
         self.autoencoder.eval()
         for batch in batches:
             for start in range(0, len(batch["patch"]), self.settings.micro_batch):
@@ -150,13 +149,16 @@ class AutoencoderTask:
                 with self.updates.autocast():
                     decoded = self.autoencoder.decode(self.autoencoder.encode(images).latent_dist.mean).sample
                 error = decoded.float().clamp(-1, 1) - images
-                squared += float(error.square().mean()) * len(patch)
-                absolute += float(error.abs().mean()) * len(patch)
-                count += len(patch)
-        if not count:
+                errors.append(torch.stack([error.square().mean(), error.abs().mean()]))
+                counts.append(len(patch))
+        if not counts:
             raise InputError("evaluate got no samples: expected at least one batch")
-        mse = squared / count
-        self.scores = {"mse": mse, "psnr_db": _psnr_db(mse), "mae_grey_levels": 127.5 * absolute / count}
+        values = torch.stack(errors).tolist()  # the one moment that waits for the device
+        mse, absolute = (
+            sum(row[column] * count for row, count in zip(values, counts, strict=True)) / sum(counts)
+            for column in (0, 1)
+        )
+        self.scores = {"mse": mse, "psnr_db": _psnr_db(mse), "mae_grey_levels": 127.5 * absolute}
         return dict(self.scores)
 
     @property

@@ -1,5 +1,6 @@
 """From patches to what the denoiser works on, and back: blocks of pixels as channels, or an autoencoder's latents."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -69,13 +70,18 @@ class PixelCodec:
 
     def encode(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n c h2 w2"]:
         """Images in [-1, 1] to codes."""
-        mean = images.new_tensor(self.mean)[:, None, None]
+        mean = constants(self.mean, images)[:, None, None]
         return functional.pixel_unshuffle((images - mean) / self.deviation, self.block)
 
     def decode(self, codes: Float[Tensor, "n c h2 w2"]) -> Float[Tensor, "n 3 h w"]:
         """Codes to images in about [-1, 1]."""
-        mean = codes.new_tensor(self.mean)[:, None, None]
+        mean = constants(self.mean, codes)[:, None, None]
         return functional.pixel_shuffle(codes, self.block) * self.deviation + mean
+
+
+def constants(values: Sequence[float | int], like: Tensor) -> Float[Tensor, " n"]:
+    """Numbers as a tensor where another one is; filled there, since a copy from the host would wait for the device."""
+    return torch.cat([like.new_empty(0), *(like.new_full((1,), value) for value in values)])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,6 +39,7 @@ class DenoiserSettings:
     norm_groups: int = 32  # groups of the normalisations
     token_dim: int = 256  # length of a condition token
     gradient_checkpointing: bool = False  # activations are computed again rather than kept: memory for time
+    compile: bool = False  # by torch.compile: minutes at the start for a faster step; as ever where that fails
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -265,7 +266,7 @@ def _choice(value: str, name: str, choices: tuple[str, ...]) -> None:
 _STABLE_DIFFUSION = "CompVis/stable-diffusion-v1-4"
 _PAPER = DiffusionSettings(
     codes=CodeSettings(resolution=128, autoencoder=_STABLE_DIFFUSION, views="flips"),
-    denoiser=DenoiserSettings(pretrained=_STABLE_DIFFUSION, gradient_checkpointing=True),
+    denoiser=DenoiserSettings(pretrained=_STABLE_DIFFUSION),
     condition=ConditionSettings(kind="padded", in_time_embedding=False),
     objective=ObjectiveSettings(target="epsilon"),
     optimizer=OptimizerSettings(lr=1e-5, warmup_images=0, beta2=0.999),

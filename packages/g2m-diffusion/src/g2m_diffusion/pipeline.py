@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from g2m_diffusion.codes import Codec, LatentCodec, PixelCodec
+from g2m_diffusion.codes import Codec, LatentCodec, PixelCodec, constants
 from g2m_diffusion.condition import ExpressionCondition
 from g2m_diffusion.errors import InputError
 from g2m_diffusion.noise import Stream, draw_normal
@@ -190,7 +190,7 @@ class ExpressionDiffusionPipeline(DiffusionPipeline):  # type: ignore[misc]
                 part = slice(first, first + batch_size)
                 here = keys[part].to(self._execution_device)
                 start = draw_normal(here, Stream.START, int(np.prod(shape))).reshape(len(here), *shape)
-                own = [torch.Generator(self._execution_device).manual_seed(int(key)) for key in here.tolist()]
+                own = [torch.Generator(self._execution_device).manual_seed(key) for key in keys[part].tolist()]
                 images = self._denoise(embeddings[part], start.to(self.unet.dtype), tuple(guidance), steps, own)
                 drawn[:, part] = _channels_last(images).cpu()
         finally:
@@ -219,10 +219,14 @@ class ExpressionDiffusionPipeline(DiffusionPipeline):  # type: ignore[misc]
                 self._denoise(embeddings, start, (w,), steps, state) for w, state in zip(strengths, states, strict=True)
             ]
             return torch.cat(each)
-        times = self._timesteps(steps, start.device)  # first: the scheduler's initial deviation depends on them
+        times = self._timesteps(steps)  # first: the scheduler's initial deviation depends on them
         codes = start.repeat(several, 1, 1, 1) * getattr(self.scheduler, "init_noise_sigma", 1.0)
         embeddings = embeddings.to(codes).repeat(several, 1)
-        strength = torch.tensor(strengths, device=codes.device).to(codes.dtype).repeat_interleave(count)
+        # What needs the unconditional answer, and how strongly: known here, so that no step waits for the device
+        guided = [index for index, strength in enumerate(strengths) if strength != 1]
+        ranges = [torch.arange(index * count, (index + 1) * count, device=codes.device) for index in guided]
+        rows = torch.cat([codes.new_empty(0, dtype=torch.int64), *ranges])
+        weight = constants([strengths[index] for index in guided], codes).repeat_interleave(count)
         # and here a copy for every strength
         noises = [copied(own) for _ in strengths for own in generator] if isinstance(generator, list) else generator
         options = {"generator": noises} if "generator" in inspect.signature(self.scheduler.step).parameters else {}
@@ -230,7 +234,7 @@ class ExpressionDiffusionPipeline(DiffusionPipeline):  # type: ignore[misc]
             seen = codes
             if hasattr(self.scheduler, "scale_model_input"):
                 seen = self.scheduler.scale_model_input(codes, time)
-            answer = self._guided(seen, time, embeddings, strength)
+            answer = self._guided(seen, float(time), embeddings, rows, weight[:, None, None, None])
             codes = self.scheduler.step(answer, time, codes, **options, return_dict=False)[0]
         codes = codes.reshape(several, count, *codes.shape[1:]).float()
         return torch.stack([self.codec.decode(part) for part in codes])
@@ -238,32 +242,33 @@ class ExpressionDiffusionPipeline(DiffusionPipeline):  # type: ignore[misc]
     def _guided(
         self,
         codes: Float[Tensor, "n c h w"],
-        time: Tensor,
+        time: float,
         embeddings: Float[Tensor, "n dim"],
-        strength: Float[Tensor, " n"],
+        guided: Int[Tensor, " m"],
+        weight: Float[Tensor, "m 1 1 1"],
     ) -> Float[Tensor, "n c h w"]:
-        """Classifier-free guidance in Imagen's form; what has strength 1 is not evaluated twice."""
-        guided = strength != 1
-        nothing = self.condition.null_embedding.to(embeddings).expand(int(guided.sum()), -1)
+        """Classifier-free guidance in Imagen's form, of the rows `guided`; others are not evaluated twice."""
+        nothing = self.condition.null_embedding.to(embeddings).expand(len(guided), -1)
         tokens, vector = self.condition(torch.cat([embeddings, nothing]))
         both = torch.cat([codes, codes[guided]])
-        answer: Tensor = self.unet(
-            both, time.expand(len(both)), encoder_hidden_states=tokens, class_labels=vector
-        ).sample
+        times = both.new_full((len(both),), time, dtype=torch.float32)
+        answer: Tensor = self.unet(both, times, encoder_hidden_states=tokens, class_labels=vector).sample
         answer = answer.to(codes.dtype)  # under autocast it is of half precision
         conditional, unconditional = answer[: len(codes)], answer[len(codes) :]
         if len(unconditional):
-            w = strength[guided][:, None, None, None]
             conditional = conditional.clone()
-            conditional[guided] = unconditional + w * (conditional[guided] - unconditional)
+            conditional[guided] = unconditional + weight * (conditional[guided] - unconditional)
         return conditional
 
-    def _timesteps(self, steps: int, device: torch.device) -> Tensor:
+    def _timesteps(self, steps: int) -> Tensor:
+        """Set the scheduler's times; they stay on the CPU, where its arithmetic with them waits for no device."""
         if isinstance(self.scheduler, FlowMatchEulerDiscreteScheduler):
             # equal steps that end at 0; its default would spend one step on the last thousandth
-            self.scheduler.set_timesteps(sigmas=np.linspace(1.0, 1.0 / steps, steps).tolist(), device=device)
+            self.scheduler.set_timesteps(sigmas=np.linspace(1.0, 1.0 / steps, steps).tolist())
         else:
-            self.scheduler.set_timesteps(steps, device=device)
+            self.scheduler.set_timesteps(steps)
+        if hasattr(self.scheduler, "set_begin_index"):
+            self.scheduler.set_begin_index(0)  # or it would look for the first time among all of them
         times: Tensor = self.scheduler.timesteps
         return times
 

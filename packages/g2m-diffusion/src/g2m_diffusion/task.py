@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from g2m_diffusion.codes import Codec, LatentCodec, PixelCodec
+from g2m_diffusion.compiling import compile_or_not
 from g2m_diffusion.config import DiffusionSettings
 from g2m_diffusion.denoiser import Denoiser
 from g2m_diffusion.ema import AveragedModule, ema_decay
@@ -102,6 +103,10 @@ class DiffusionTask:
 
     def prepare(self, accelerator: Accelerator) -> None:
         """Move everything to the accelerator's device and let it wrap module and optimiser."""
+        if accelerator.device.type == "cuda":
+            self.denoiser.to(memory_format=torch.channels_last)  # what its convolutions would reorder to, every time
+        if self.settings.denoiser.compile:
+            compile_or_not(self.denoiser.unet)
         self.updates.prepare(accelerator)
         self.ema.module.to(accelerator.device)
         if isinstance(self.codec, LatentCodec):
@@ -149,26 +154,28 @@ class DiffusionTask:
         `loss` and `error` as in training; `error_null`, the error with the null embedding in the place of every
         condition: how much the expression helps is the difference.
         """
-        totals = dict.fromkeys(("loss", "error", "error_null"), 0.0)
-        count = 0
+        names, parts, counts = ("loss", "error", "error_null"), [], []
         for batch in batches:
             for start in range(0, len(batch["key"]), self.settings.micro_batch):
                 part = {name: values[start : start + self.settings.micro_batch] for name, values in batch.items()}
                 question = self._ask(part)
                 loss, error = self._losses(self.ema.module, part, question, dropout=0.0)
                 _, without = self._losses(self.ema.module, part, question, dropout=1.0)
-                n = len(part["key"])
-                for name, value in zip(totals, (loss, error, without), strict=True):
-                    totals[name] += float(value) * n
-                count += n
-        if not count:
+                parts.append(torch.stack([loss, error, without]))
+                counts.append(len(part["key"]))
+        if not counts:
             raise InputError("evaluate got no samples: expected at least one batch")
-        return {name: total / count for name, total in totals.items()}
+        values = torch.stack(parts).tolist()  # the one moment that waits for the device
+        return {
+            name: sum(row[column] * count for row, count in zip(values, counts, strict=True)) / sum(counts)
+            for column, name in enumerate(names)
+        }
 
     def sample(self, conditions: Float[Tensor, "n dim"], seed: int) -> UInt8[Tensor, "n height width 3"]:
         """Draw an image for each condition with the averaged denoiser, without guidance."""
         keys = torch.arange(len(conditions)) + 1_000_003 * seed
-        return self.pipeline().draw(conditions, keys)[0]
+        with self.updates.autocast():
+            return self.pipeline().draw(conditions, keys)[0]
 
     def pipeline(self) -> ExpressionDiffusionPipeline:
         """The averaged denoiser as a pipeline that shares its weights."""
@@ -222,7 +229,9 @@ class DiffusionTask:
         views = self.settings.codes.views
         if "moments" in batch:
             assert isinstance(self.codec, LatentCodec)
-            chosen = batch["moments"][torch.arange(len(keys)), choose_view(keys, views).to(batch["moments"].device)]
+            moments = batch["moments"]
+            rows = torch.arange(len(keys), device=moments.device)
+            chosen = moments[rows, choose_view(keys, views).to(moments.device)]
             return sample_moments(
                 chosen.to(keys.device).float(), keys, self.codec.scaling_factor, self.codec.shift_factor
             )

@@ -45,6 +45,9 @@ class Updates:
     def prepare(self, accelerator: Accelerator) -> None:
         """Move module and optimiser to the accelerator's device and let it wrap them."""
         self.accelerator = accelerator
+        if accelerator.device.type == "cuda":
+            for group in self.optimizer.param_groups:  # one kernel for all parameters
+                group |= {"fused": True, "foreach": False}
         self.parallel, self.optimizer = accelerator.prepare(self.module, self.optimizer)
 
     def begin(self, lr: float) -> None:

@@ -198,7 +198,7 @@ def diffusion_record(
 ) -> dict[str, Any]:
     """Describe the generator that these parents and settings give.
 
-    How it is drawn from, and what only saves memory, decides nothing of it.
+    How it is drawn from, and what only saves memory or time, decides nothing of it.
     """
     chosen = with_autoencoder(settings, autoencoder)
     parents = {"dataset": dataset_id(dataset_folder), "embeddings": embeddings_id(embeddings_file)}
@@ -207,7 +207,9 @@ def diffusion_record(
         parents["autoencoder"] = model_id(autoencoder)
     decisive = {key: value for key, value in learned(chosen).items() if key not in ("sampling", "micro_batch")}
     decisive["denoiser"] = {
-        key: value for key, value in decisive["denoiser"].items() if key != "gradient_checkpointing"
+        key: value
+        for key, value in decisive["denoiser"].items()
+        if key not in ("gradient_checkpointing", "compile")
     }
     return provenance("diffusion", decisive, parents)
 
