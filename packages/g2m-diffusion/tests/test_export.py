@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 import torch
@@ -23,6 +24,17 @@ def test_export_holds_what_sample_draws_with(task, batch_from, null_embedding, t
     assert loaded.config.steps == 4
     for a, b in zip(loaded.unet.parameters(), task.ema.module.unet.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_the_umask_decides_who_may_read_a_model(task, tmp_path):
+    before = os.umask(0o027)
+    try:
+        task.export(tmp_path / "model")
+    finally:
+        os.umask(before)
+    files = [path for path in (tmp_path / "model").rglob("*") if path.is_file()]
+    assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o640"}
+    assert oct((tmp_path / "model").stat().st_mode & 0o777) == "0o750"
 
 
 def test_a_folder_has_settings_provenance_and_a_card(task, micro, tmp_path):

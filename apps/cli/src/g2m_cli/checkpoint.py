@@ -33,6 +33,8 @@ def save_checkpoint(folder: Path, task: Task, accelerator: Accelerator, images_s
         tensors, numbers = _split(task.state_dict())
         save_file(tensors, partial / "task.safetensors")
         write_json(partial / "task.json", {"images_seen": images_seen, "numbers": numbers})
+        for file in partial.rglob("*.safetensors"):  # which safetensors writes for the owner alone
+            shutil.copymode(partial / "task.json", file)
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         if target.exists():  # the same images, the same state

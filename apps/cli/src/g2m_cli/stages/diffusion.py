@@ -103,7 +103,10 @@ def _train(
             "they are enlarged, which costs time and shows nothing new"
         )
     if frozen is not None:
-        pairs.moments = cached_moments(frozen, pairs, run, settings, accelerator)
+        pairs.moments = cached_moments(frozen, pairs, run / "cache" / "moments.npy", settings, accelerator)
+        if validation is not None:
+            file = run / "cache" / "moments-validation.npy"
+            validation.moments = cached_moments(frozen, validation, file, settings, accelerator)
     plan = Plan(
         stage="diffusion",
         pairs=pairs,
@@ -121,17 +124,17 @@ def _train(
 def cached_moments(
     autoencoder: AutoencoderKL,
     pairs: TrainingPairs,
-    run: Path,
+    path: Path,
     settings: RunSettings[DiffusionSettings],
     accelerator: Accelerator,
 ) -> np.ndarray[Any, np.dtype[np.float16]]:
-    """Encode every training patch once, into ``cache/moments.npy`` of the run, and map it into memory.
+    """Encode every patch of these pairs once, into a file, and map it into memory.
 
     The main process writes while others wait; a resumed run keeps what is there.
     """
     from g2m_diffusion import write_moments
 
-    path, codes = run / "cache" / "moments.npy", settings.model.codes
+    codes = settings.model.codes
     assert codes.views != "dihedral"  # the settings refuse it with an autoencoder
     if accelerator.is_main_process and not path.exists():
         write_moments(
