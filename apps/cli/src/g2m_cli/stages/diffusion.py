@@ -210,9 +210,7 @@ def diffusion_record(
         parents["autoencoder"] = model_id(autoencoder)
     decisive = {key: value for key, value in learned(chosen).items() if key not in ("sampling", "micro_batch")}
     decisive["denoiser"] = {
-        key: value
-        for key, value in decisive["denoiser"].items()
-        if key not in ("gradient_checkpointing", "compile")
+        key: value for key, value in decisive["denoiser"].items() if key not in ("gradient_checkpointing", "compile")
     }
     return provenance("diffusion", decisive, parents)
 
