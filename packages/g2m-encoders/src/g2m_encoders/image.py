@@ -64,12 +64,16 @@ class ImageEncoder(nn.Module):
     def forward(
         self, images: Float[Tensor, "batch 3 height width"], noise: Float[Tensor, "batch noise"] | None = None
     ) -> Float[Tensor, "batch dim"]:
-        """Embeddings of unit norm of images in [-1, 1], of any size; `noise` as in the projection head.
+        """Embeddings of unit norm of images in [-1, 1], of any size; `noise` as in the projection head."""
+        embedding: Tensor = self.head(self.features(images), noise)
+        return embedding
+
+    def features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch feature"]:
+        """What the backbone gives the head.
 
         Gradients reach the images also through a frozen backbone (guidance needs them); without a differentiable input
         nothing of a frozen backbone is kept for a backward pass.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and (not self.frozen or images.requires_grad)):
-            features = self.backbone(self.normalize(images))
-        embedding: Tensor = self.head(features, noise)
-        return embedding
+            features: Tensor = self.backbone(self.normalize(images))
+        return features
