@@ -1,9 +1,12 @@
+import dataclasses
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from g2m_encoders.config import ImageSettings
+from g2m_encoders.preprocessing import own_normalisation
 from g2m_encoders.projection import ProjectionHead
 
 
@@ -42,12 +45,20 @@ class ImageEncoder(nn.Module):
         A timm model without classifier: pooled features (n, num_features).
     embedding_dim
         Dimension of the shared space.
+
+    Attributes
+    ----------
+    settings
+        With the mean and std that are used, the backbone's own where the given settings leave them open.
     """
 
     def __init__(self, settings: ImageSettings, backbone: nn.Module, embedding_dim: int) -> None:
         super().__init__()
+        mean, std = own_normalisation(backbone)
+        mean, std = settings.mean or mean, settings.std or std
+        self.settings = dataclasses.replace(settings, mean=mean, std=std)
         self.frozen = settings.frozen
-        self.normalize = Normalize(settings.input_size, settings.mean, settings.std)
+        self.normalize = Normalize(settings.input_size, mean, std)
         self.backbone = backbone.to(memory_format=torch.channels_last)  # convolutions on CPUs and GPUs are faster so
         self.head = ProjectionHead(int(backbone.num_features), embedding_dim, settings.dropout)  # type: ignore[arg-type]
         self.noise_width = self.head.noise_width

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ class ContrastiveModel(nn.Module):
     Attributes
     ----------
     settings
-        What it was built with.
+        What it was built with; the image's mean and std as they are used.
     genes
         The panel: the order of the expression encoder's inputs.
     backbone_record
@@ -47,13 +48,13 @@ class ContrastiveModel(nn.Module):
         super().__init__()
         if len(set(genes)) != len(genes):
             raise InputError(f"the gene panel names {len(genes) - len(set(genes))} genes twice; make gene names unique")
-        self.settings = settings
         self.genes = list(genes)
         self.backbone_record = record
         if not settings.image.frozen:
             backbone = make_batch_norm_global(backbone)
         self.expression = ExpressionEncoder(settings.expression, len(genes), settings.embedding_dim)
         self.image = ImageEncoder(settings.image, backbone, settings.embedding_dim)
+        self.settings = dataclasses.replace(settings, image=self.image.settings)
         self.register_buffer("gene_counts", torch.zeros(len(genes)))
         log_scale = torch.tensor(-math.log(settings.temperature))
         if settings.learn_temperature:

@@ -139,6 +139,10 @@ def _read_files(directory: Path) -> tuple[dict[str, Any], list[str], dict[str, t
     return config, genes, state
 
 
+def _list(numbers: tuple[float, ...] | None) -> str:
+    return ", ".join(f"{number:.4g}" for number in numbers or ())
+
+
 def write_card(model: ContrastiveModel) -> str:
     """The model card: what it is, what it stands on, under which licence, how to load it."""
     record, settings = model.backbone_record, model.settings
@@ -163,6 +167,7 @@ An expression encoder over {len(model.genes)} genes (`genes.txt`, in this order)
 | backbone licence | {licence} |
 | backbone weights | {included}, sha256 before training {record.sha256 or "–"} |
 | image input | {settings.image.input_size} px, RGB in [-1, 1] |
+| normalised for the backbone by | mean {_list(settings.image.mean)}, std {_list(settings.image.std)} of RGB in [0, 1] |
 | temperature | {float(model.temperature.detach()):.4g} |
 
 Where the backbone's licence restricts use, it restricts this model's too. Settings and provenance are in `config.json`.
