@@ -46,6 +46,10 @@ class BackboneRecord:
     licence: str | None = None  # of the weights, as their publisher states it
     sha256: str | None = None  # of the weights
 
+    def is_referenced(self, *, frozen: bool) -> bool:
+        """Whether a model names these weights in place of holding them: published, and left as they are."""
+        return frozen and self.pretrained
+
 
 def load_backbone(name_or_path: str | Path, *, pretrained: bool = True, setting: str = PHASE_1) -> nn.Module:
     """A timm network without classifier: pooled features (n, num_features) from normalised images.

@@ -56,6 +56,7 @@ class ContrastiveTask:
     optimizer: Any
 
     def __init__(self, settings: EncoderSettings, model: ContrastiveModel) -> None:
+        model.require_image()
         self.settings = settings
         self.model = model
         self.gene_counts = torch.zeros_like(model.gene_counts)
