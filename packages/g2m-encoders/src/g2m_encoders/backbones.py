@@ -185,8 +185,8 @@ def _not_fetched(name: str, error: Exception, setting: str) -> InputError:
     if setting.endswith(PHASE_1):  # no one else can do with random weights
         untrained = f", or set {setting.removesuffix('backbone')}pretrained to false"
     return InputError(
-        f"cannot fetch the weights of backbone {name!r} ({reason(error)}); connect to huggingface.co, "
-        f"set {setting} to a local folder with config.json and model.safetensors{untrained}"
+        f"cannot fetch the weights of backbone {name!r}: {reason(error, f'timm/{name}')}, or set {setting} to a local "
+        f"folder with config.json and model.safetensors{untrained}"
     )
 
 

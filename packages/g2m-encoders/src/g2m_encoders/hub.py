@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download
+from huggingface_hub import constants, get_session, hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HFValidationError, LocalEntryNotFoundError
 from huggingface_hub.utils import logging as hub_logging
 
@@ -37,40 +37,43 @@ def fetch_repository(name: str, *, pretrained: bool, setting: str, online: bool 
         If it is gated, unreachable or not there.
     """
     repository, _, revision = name.removeprefix(HUB_PREFIX).partition("@")
-    local = f"set {setting} to a local folder with its config.json and weights"
     try:
         with quiet_hub():
-            config = Path(
-                hf_hub_download(repository, "config.json", revision=revision or None, local_files_only=not online)
-            )
+            config = fetch_first(repository, ("config.json",), revision or None, online=online)
             commit = config.parent.name
             with suppress(EntryNotFoundError):
-                hf_hub_download(repository, "README.md", revision=commit, local_files_only=not online)
+                fetch_first(repository, ("README.md",), commit, online=online)
             if pretrained:
                 fetch_first(repository, WEIGHT_FILES, commit, online=online)
-    except GatedRepoError as error:
-        raise InputError(
-            f"backbone {name!r} is gated: request access at https://huggingface.co/{repository}, "
-            f"then run 'hf auth login', or {local}"
-        ) from error
     except DOWNLOAD_ERRORS as error:
         raise InputError(
-            f"cannot fetch backbone {name!r} ({reason(error)}); check the id and the connection to huggingface.co "
-            f"(gated: request access there, then 'hf auth login'), or {local}"
+            f"cannot fetch backbone {name!r}: {reason(error, repository)}, or set {setting} to a local folder with its "
+            "config.json and weights"
         ) from error
     return config.parent
 
 
-def fetch_first(repository: str, files: Sequence[str], commit: str | None, *, online: bool = True) -> None:
-    """Fetch the first of `files` that the repository (or, without a connection, the local cache) has."""
-    for file in files:
-        try:
-            hf_hub_download(repository, file, revision=commit, local_files_only=not online)
-        except EntryNotFoundError:
-            if file == files[-1]:
-                raise
-        else:
-            return
+def fetch_first(repository: str, files: Sequence[str], revision: str | None, *, online: bool = True) -> Path:
+    """Fetch the first of `files` that the repository (or, without a connection, the local cache) has.
+
+    Raises
+    ------
+    Exception
+        One of `DOWNLOAD_ERRORS`; `reason` puts it into words.
+    """
+    for file in files[:-1]:
+        with suppress(EntryNotFoundError):
+            return Path(hf_hub_download(repository, file, revision=revision, local_files_only=not online))
+    return Path(hf_hub_download(repository, files[-1], revision=revision, local_files_only=not online))
+
+
+def is_reachable(timeout_s: float = 10.0) -> bool:
+    """Whether the hub answers: one request, where a download would try for half a minute."""
+    try:
+        get_session().head(constants.ENDPOINT, timeout=timeout_s)
+    except Exception:  # each version of the hub's library has classes of its own for it
+        return False
+    return True
 
 
 @contextmanager
@@ -84,11 +87,14 @@ def quiet_hub() -> Iterator[None]:
         hub_logging.set_verbosity(verbosity)
 
 
-def reason(error: Exception) -> str:
-    """Why a file cannot be had, in a few words."""
+def reason(error: Exception, repository: str) -> str:
+    """Why a file of the hub cannot be had, and what to do about it, in a few words."""
+    page = f"https://huggingface.co/{repository}"
+    if isinstance(error, GatedRepoError):
+        return f"gated; request access at {page}, then run 'hf auth login'"
     if isinstance(error, LocalEntryNotFoundError | ConnectionError):
-        return "no connection to huggingface.co, and not in the local cache"
-    return first_line(error)
+        return "no connection to huggingface.co, and not in the local cache; connect"
+    return f"{first_line(error)}; check the id, and whether {page} asks you to request access"
 
 
 def first_line(error: Exception) -> str:
