@@ -152,6 +152,22 @@ def diffusion_weights(settings: DiffusionSettings, stage: str = "") -> list[Weig
     ]
 
 
+def inception_weights() -> Weights:
+    """Give those of the network that FID and KID are defined with; no study needs them, `g2m eval images` may."""
+
+    def fetch(online: bool) -> None:
+        from g2m_eval.extractors.inception import fetch_inception
+
+        fetch_inception(online=online)
+
+    return Weights(
+        purpose="FID and KID: g2m eval images --extractor inception",
+        name="torch-fidelity's Inception-v3",
+        setting="--weights",
+        fetch=fetch,
+    )
+
+
 def _backbone(purpose: str, name: str, setting: str) -> Weights:
     def fetch(online: bool) -> None:
         from g2m_encoders.backbones import fetch_backbone
