@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from g2m_encoders import InputError, load_backbone
-from g2m_encoders.backbones import fingerprint, open_backbone, rebuild_backbone
+from g2m_encoders.backbones import fetch_backbone, fingerprint, open_backbone, rebuild_backbone
 
 
 @pytest.mark.parametrize("layer_scale_in_config", [True, False])
@@ -84,7 +84,7 @@ def test_folder_without_configuration_or_weights_is_refused(tmp_path, toy):
 
 
 def fake_hub(monkeypatch, answer):
-    monkeypatch.setattr("g2m_encoders.backbones.hf_hub_download", answer)
+    monkeypatch.setattr("g2m_encoders.hub.hf_hub_download", answer)
 
 
 def test_gated_backbone_says_what_to_do(monkeypatch):
@@ -117,7 +117,7 @@ def test_hub_id_records_its_commit(monkeypatch, tmp_path, toy):
     toy.write_uni(tmp_path / "0123abcd", model_args=toy.SMALL)
     asked = []
 
-    def serve(repository, file, *, revision):
+    def serve(repository, file, *, revision, local_files_only=False):
         asked.append((repository, file, revision))
         if not (tmp_path / "0123abcd" / file).is_file():
             raise huggingface_hub.errors.EntryNotFoundError(file)
@@ -135,7 +135,7 @@ def test_cached_weights_serve_without_a_connection(monkeypatch, tmp_path, toy):
     toy.write_uni(tmp_path / "0123abcd", model_args=toy.SMALL)
     (tmp_path / "0123abcd/README.md").unlink()  # never fetched
 
-    def serve(_repository, file, *, revision):
+    def serve(_repository, file, *, revision, local_files_only=False):
         if not (tmp_path / "0123abcd" / file).is_file():
             raise huggingface_hub.errors.LocalEntryNotFoundError(file)
         return str(tmp_path / "0123abcd" / file)
@@ -146,3 +146,43 @@ def test_cached_weights_serve_without_a_connection(monkeypatch, tmp_path, toy):
     (tmp_path / "0123abcd/model.safetensors").unlink()
     with pytest.raises(InputError, match="no connection"):
         open_backbone("hf-hub:MahmoodLab/UNI")
+
+
+def test_whoever_asks_is_told_which_setting_to_change(monkeypatch):
+    def refuse(*_, **__):
+        raise huggingface_hub.errors.LocalEntryNotFoundError("offline")
+
+    fake_hub(monkeypatch, refuse)
+    for ask in (load_backbone, fetch_backbone):
+        with pytest.raises(InputError, match=r"set gan\.discriminator\.features to a local folder"):
+            ask("hf-hub:owner/vit", setting="gan.discriminator.features")
+    with pytest.raises(InputError, match=r"set encoders\.image\.pretrained to false"):
+        fetch_backbone("convnext_nano.in12k_ft_in1k", setting="encoders.image.backbone")
+
+
+def test_fetching_brings_the_files_that_loading_reads(monkeypatch, tmp_path):
+    asked = []
+
+    def serve(repository, file, *, revision, local_files_only=False):
+        asked.append((repository, file, local_files_only))
+        return str(tmp_path / file)
+
+    fake_hub(monkeypatch, serve)
+    fetch_backbone("convnext_nano.in12k_ft_in1k", online=False)
+    assert asked == [("timm/convnext_nano.in12k_ft_in1k", "model.safetensors", True)]
+    with pytest.raises(InputError, match="publishes no weights"):
+        fetch_backbone("beit3_giant_patch14_224")
+    with pytest.raises(InputError, match="Invalid pretrained tag"):
+        fetch_backbone("vit_tiny_patch16_224.none")
+
+
+def test_a_folder_is_looked_at_without_building_its_network(tmp_path, toy):
+    toy.write_uni(tmp_path / "uni", model_args=toy.SMALL)
+    fetch_backbone(tmp_path / "uni")
+    file = tmp_path / "uni/model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(InputError, match="cannot be read"):
+        fetch_backbone(tmp_path / "uni")
+    file.unlink()
+    with pytest.raises(InputError, match="holds none of"):
+        fetch_backbone(tmp_path / "uni")

@@ -50,3 +50,13 @@ def test_training_mode_is_left_as_it_was(model, pairs):
     embed_pairs(model, pairs)
     assert model.training
     assert torch.is_grad_enabled()
+
+
+def test_expression_alone_is_enough_on_any_precision(model, pairs, tmp_path):
+    model.save_pretrained(tmp_path / "model")
+    whole = embed_pairs(model, pairs)
+    alone = ContrastiveModel.from_pretrained(tmp_path / "model", image=False)
+    assert np.array_equal(embed_pairs(alone, pairs).X, whole.X)
+    half = embed_pairs(alone, pairs, precision="bf16")
+    assert np.allclose(np.linalg.norm(half.X, axis=1), 1, atol=1e-6)
+    assert 0 < np.abs(half.X - whole.X).max() < 0.02

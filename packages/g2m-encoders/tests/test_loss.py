@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from g2m_encoders import chance_loss, contrastive_loss, floor_loss, retrieval_at_k
+from g2m_encoders.loss import floor_loss_at
 
 
 def simplex(n: int) -> torch.Tensor:
@@ -60,3 +61,7 @@ def test_retrieval_matches_sorting_whatever_the_chunk(n, k, chunk):
 def test_collapsed_embeddings_retrieve_nothing():
     collapsed = torch.ones(20, 3)
     assert retrieval_at_k(collapsed, collapsed, 5) == 0
+
+
+def test_floor_of_a_temperature_on_its_device_is_the_floor():
+    assert float(floor_loss_at(128, torch.tensor(0.07))) == pytest.approx(floor_loss(128, 0.07), rel=1e-5)

@@ -1,11 +1,12 @@
 import dataclasses
 import json
+import os
 
 import pytest
 import torch
 from safetensors import safe_open
 
-from g2m_encoders import ContrastiveModel, InputError
+from g2m_encoders import ContrastiveModel, ContrastiveTask, InputError
 
 
 def outputs(model, toy):
@@ -98,3 +99,37 @@ def test_damaged_folder_is_refused_naming_the_file(settings, tmp_path, file, dam
     with pytest.raises(InputError, match=message) as refusal:
         ContrastiveModel.from_pretrained(tmp_path / "model")
     assert file in str(refusal.value)
+
+
+def test_group_may_read_what_the_umask_allows(settings, tmp_path, toy):
+    before = os.umask(0o027)
+    try:
+        ContrastiveModel.build(settings, toy.GENES).save_pretrained(tmp_path / "model")
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "model").iterdir()}
+    assert set(modes.values()) == {0o640}, modes
+    assert (tmp_path / "model").stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_expression_side_needs_no_backbone(settings, tmp_path, toy, frozen):
+    toy.write_uni(tmp_path / "uni", model_args=toy.SMALL)
+    image = dataclasses.replace(settings.image, backbone=str(tmp_path / "uni"), pretrained=True, frozen=frozen)
+    model = ContrastiveModel.build(dataclasses.replace(settings, image=image), toy.GENES).eval()
+    model.gene_counts[:] = 2
+    model.save_pretrained(tmp_path / "model")
+    (tmp_path / "uni").rename(tmp_path / "elsewhere")
+    alone = ContrastiveModel.from_pretrained(tmp_path / "model", image=False)
+    assert not any(key.startswith("image.") for key in alone.state_dict())
+    expression = torch.rand(3, len(toy.GENES))
+    assert torch.equal(alone.embed_expression(expression), model.embed_expression(expression))
+    assert torch.equal(alone.gene_counts, model.gene_counts)
+    assert alone.settings == model.settings
+    for refused in (
+        lambda: alone.embed_image(torch.zeros(1, 3, 32, 32)),
+        lambda: alone.save_pretrained(tmp_path / "copy"),
+        lambda: ContrastiveTask(settings, alone),
+    ):
+        with pytest.raises(InputError, match=r"loaded without its image encoder \(image=False\)"):
+            refused()

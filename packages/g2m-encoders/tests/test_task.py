@@ -115,3 +115,37 @@ def test_frozen_backbone_is_left_alone_while_heads_learn(settings, pairs, toy):
     changed = {k for k, v in task.model.state_dict().items() if not torch.equal(v, before[k])}
     assert not any(k.startswith("image.backbone.") for k in changed)
     assert {"image.head.project.weight", "expression.hidden.weight", "log_scale"} <= changed
+
+
+def test_a_frozen_pretrained_backbone_is_in_no_checkpoint_and_resuming_is_exact(settings, pairs, toy, tmp_path):
+    toy.write_uni(tmp_path / "uni", model_args=toy.SMALL)
+    image = dataclasses.replace(settings.image, backbone=str(tmp_path / "uni"), pretrained=True, frozen=True)
+    settings = dataclasses.replace(settings, image=image)
+    uninterrupted = start(settings, toy)
+    expected = train(uninterrupted, pairs.batches(16, 6))
+
+    stopped = start(settings, toy)
+    train(stopped, list(pairs.batches(16, 6))[:3])
+    saved = copy.deepcopy((stopped.model.state_dict(), stopped.optimizer.state_dict(), stopped.state_dict()))
+    assert not any("backbone" in key for key in saved[0])
+    assert "image.head.project.weight" in saved[0]
+    resumed = start(settings, toy)
+    backbone = {key: value.clone() for key, value in resumed.model.image.backbone.state_dict().items()}
+    assert resumed.model.load_state_dict(saved[0]).missing_keys == []
+    resumed.optimizer.load_state_dict(saved[1])
+    resumed.load_state_dict(saved[2])
+    assert train(resumed, list(pairs.batches(16, 6))[3:]) == expected[3:]
+    after = resumed.model.image.backbone.state_dict()
+    assert all(torch.equal(after[key], value) for key, value in backbone.items())
+
+
+def test_a_checkpoint_of_before_that_holds_the_backbone_is_read(settings, toy, tmp_path):
+    toy.write_uni(tmp_path / "uni", model_args=toy.SMALL)
+    image = dataclasses.replace(settings.image, backbone=str(tmp_path / "uni"), pretrained=True, frozen=True)
+    model = ContrastiveModel.build(dataclasses.replace(settings, image=image), toy.GENES)
+    held = {f"image.backbone.{key}": value for key, value in model.image.backbone.state_dict().items()}
+    assert model.load_state_dict(model.state_dict() | held).unexpected_keys == []
+    wrapped = torch.nn.ModuleDict({"module": model})  # as DistributedDataParallel names its module
+    state = wrapped.state_dict()
+    assert not any("backbone" in key for key in state)
+    assert wrapped.load_state_dict(state).missing_keys == []

@@ -52,7 +52,7 @@ def embed(dataset_folder: Path, model_folder: Path, out: Path, *, allow_missing_
     from g2m_encoders import ContrastiveModel, embed_pairs
 
     dataset = open_dataset(dataset_folder)
-    model = ContrastiveModel.from_pretrained(model_folder).to(compute_device())
+    model = ContrastiveModel.from_pretrained(model_folder, image=False).to(compute_device())
     record = embeddings_record(dataset_folder, model_folder, allow_missing_genes=allow_missing_genes)
     options: dict[str, Any] = {"minimum_share": 0.0} if allow_missing_genes else {}
     with complete_or_absent(out) as partial:

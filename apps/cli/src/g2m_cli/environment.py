@@ -6,20 +6,41 @@ import os
 import platform
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from g2m_cli.study_settings import DEFAULT_GENERATORS, resolve_study
+from g2m_cli.weights import Weights, inception_weights, study_weights
 from g2m_data.doctor.report import Check
 
 LEAST_MEMORY_GIB, LEAST_DISK_GIB = 6.0, 10.0
 """What a build of a whole Visium HD slide may take, and what it and a run leave on disk."""
-KNOWN_WEIGHTS = {
-    "UNI": "hub/models--MahmoodLab--UNI",
-    "Stable Diffusion 1.4": "hub/models--CompVis--stable-diffusion-v1-4",
+ANY_PRESET = "any"
+_LICENCES = {
+    "hf-hub:MahmoodLab/UNI": "CC-BY-NC-ND-4.0, gated",
+    "hf-hub:1aurent/vit_base_patch16_224.owkin_pancancer": "Owkin's, non-commercial",
+    "hf-hub:1aurent/vit_small_patch16_224.lunit_dino": "Lunit's, non-commercial",
+    "CompVis/stable-diffusion-v1-4": "CreativeML OpenRAIL-M",
+    inception_weights().name: "Apache-2.0",
 }
-"""Weights that presets ask the Hugging Face hub for, and where its cache keeps them."""
+"""Of weights that timm does not know; a model's card records what its publisher states at the time."""
 
 
-def check_environment(folder: Path, weights: Sequence[Path] = ()) -> list[Check]:
+@dataclass(frozen=True, kw_only=True)
+class PresetWeights:
+    """Pretrained weights that presets of ``g2m run`` need."""
+
+    presets: tuple[str, ...]
+    purpose: str
+    name: str
+    licence: str
+    """Empty where it is not known."""
+    here: bool
+    option: str
+    """What takes a local copy."""
+
+
+def check_environment(folder: Path, weights: Sequence[Path] = (), known: Sequence[PresetWeights] = ()) -> list[Check]:
     """Look at this machine.
 
     Parameters
@@ -28,12 +49,14 @@ def check_environment(folder: Path, weights: Sequence[Path] = ()) -> list[Check]
         Where the artefacts will be written.
     weights
         Files or folders of weights that will be needed.
+    known
+        What presets need, of `preset_weights`.
     """
     return [
         _check_software(),
         _check_devices(),
         _check_room(folder),
-        _check_known_weights(),
+        *([_sum_up(known)] if known else []),
         *map(_check_given, weights),
     ]
 
@@ -83,13 +106,43 @@ def _free_memory_gib() -> float | None:
     return free["MemAvailable"] / 2**20
 
 
-def _check_known_weights() -> Check:
-    cache = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
-    here = {name: any((cache / place).glob("snapshots/*/*")) for name, place in KNOWN_WEIGHTS.items()}
-    absent = [name for name, found in here.items() if not found]
-    message = f"on this machine: {', '.join(name for name in here if here[name]) or 'none of ' + ', '.join(here)}"
-    if absent:
-        message += "; needed by the presets paper and paper-code only, which take a local path as well"
+def preset_weights() -> list[PresetWeights]:
+    """List what each preset needs and whether it is here; a row for each network and what it is for."""
+    presets: dict[tuple[str, str], list[str]] = {}
+    wanted: dict[tuple[str, str], Weights] = {}
+    for preset in DEFAULT_GENERATORS:
+        for weights in study_weights(resolve_study(preset, seed=0)):
+            key = (weights.purpose, weights.name)
+            presets.setdefault(key, []).append(preset)
+            wanted[key] = weights
+    described = [_describe(weights, tuple(presets[key])) for key, weights in wanted.items()]
+    return [*described, _describe(inception_weights(), (ANY_PRESET,))]
+
+
+def _describe(weights: Weights, presets: tuple[str, ...]) -> PresetWeights:
+    return PresetWeights(
+        presets=presets,
+        purpose=weights.purpose,
+        name=weights.name,
+        licence=_LICENCES.get(weights.name) or _licence_by_timm(weights.name),
+        here=not weights.problem(online=False),
+        option=f"{weights.setting} FILE" if weights.setting.startswith("--") else f"--set {weights.setting}=/path",
+    )
+
+
+def _licence_by_timm(name: str) -> str:
+    import timm
+
+    try:
+        published = timm.get_pretrained_cfg(name)
+    except RuntimeError:  # no such tag
+        return ""
+    return (published.license or "") if published else ""
+
+
+def _sum_up(known: Sequence[PresetWeights]) -> Check:
+    here = {f"{row.name}, {row.purpose}": row.here for row in known}
+    message = f"{sum(here.values())} of {len(here)} that presets start from are on this machine; see below"
     return Check(name="weights", verdict="ok", message=message, numbers=here)
 
 

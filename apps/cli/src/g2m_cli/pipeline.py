@@ -17,13 +17,14 @@ from g2m_cli.files import complete_or_absent, write_json
 from g2m_cli.generation import generate, generated_record
 from g2m_cli.processes import by_main_process
 from g2m_cli.stages.autoencoder import autoencoder_record, train_autoencoder
-from g2m_cli.stages.diffusion import diffusion_record, train_diffusion, weights_ids
+from g2m_cli.stages.diffusion import diffusion_record, train_diffusion
 from g2m_cli.stages.encoders import encoders_record, train_encoders
 from g2m_cli.stages.gan import gan_record, train_gan
 from g2m_cli.stages.interpretation import InterpretationStages
 from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
 from g2m_cli.study_settings import GAN, StudySettings, requests, resolve_study
 from g2m_cli.training import Launch
+from g2m_cli.weights import check_weights
 
 if TYPE_CHECKING:
     from g2m_eval.space.evaluate import SpaceEvaluation
@@ -79,7 +80,7 @@ def run_study(
     """
     settings = resolve_study(preset, seed=seed, generators=generators, overrides=overrides)
     check_splits(manifest)
-    by_main_process(lambda: check_weights(settings))
+    by_main_process(lambda: check_weights(settings, Study(out)))
     work = StudyRun(Study(out), settings, Artefacts(out), launch or Launch())
     genes = InterpretationStages(work.study, settings, work.artefacts)
 
@@ -236,19 +237,6 @@ def check_splits(manifest: Path) -> None:
             raise InputError(
                 f'{manifest}: no sample has split = "{split}"; a report compares test with training sections'
             )
-
-
-def check_weights(settings: StudySettings) -> None:
-    """Refuse a study whose pretrained weights cannot be had, before encoders and others are trained.
-
-    Raises
-    ------
-    g2m_diffusion.InputError
-        Says which, and what to do.
-    """
-    for generator in settings.generators:
-        if generator != GAN:
-            weights_ids(settings.diffusion[generator].model)
 
 
 def run_demo(directory: Path, *, seed: int, preset: str = "tiny", size: str = "demo") -> Path:

@@ -5,9 +5,10 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from huggingface_hub.errors import LocalEntryNotFoundError
 from PIL import Image
 
-from g2m_cli.environment import check_environment
+from g2m_cli.environment import check_environment, preset_weights
 from g2m_cli.main import main
 from g2m_data.doctor.report import worst
 
@@ -73,6 +74,7 @@ def test_a_good_study_is_drawn_and_reported(g2m, study, capsys):
     assert "verdict" in shown
     report = json.loads((study.parent / "doctor" / "doctor.json").read_text())
     assert report["samples"]["one"]["verdict"] == "ok", shown
+    assert {row["name"] for row in report["weights"]} >= {"hf-hub:MahmoodLab/UNI", "CompVis/stable-diffusion-v1-4"}
     assert {check["name"] for check in report["machine"]} >= {"software", "accelerator", "room", "weights"}
     picture = Image.open(study.parent / "doctor" / report["samples"]["one"]["picture"])
     assert min(picture.size) > 1000
@@ -98,7 +100,40 @@ def test_a_place_where_pictures_cannot_go_is_one_line(g2m, study, tmp_path, caps
 
 def test_a_machine_is_checked_without_a_study(g2m, capsys):
     assert g2m("doctor") == 0
-    assert "torch" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "torch" in shown
+    assert "weights that presets start from" in shown
+    assert "--set encoders.image.backbone=/path" in shown
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """A cache that holds what is put into the list, and a hub that may not be asked."""
+    cached = []
+
+    def serve(repository, file, *, revision, local_files_only=False):
+        assert local_files_only
+        if repository not in cached:
+            raise LocalEntryNotFoundError(file)
+        (tmp_path / "config.json").write_text(json.dumps({"architecture": "test_resnet"}))
+        (tmp_path / "pytorch_model.bin").touch()
+        return str(tmp_path / file)
+
+    monkeypatch.setattr("g2m_encoders.hub.hf_hub_download", serve)
+    monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path))
+    return cached
+
+
+def test_each_presets_weights_are_listed_with_licence_place_and_setting(hub):
+    hub.append("MahmoodLab/UNI")
+    rows = {(row.name, row.purpose): row for row in preset_weights()}
+    uni = rows["hf-hub:MahmoodLab/UNI", "phase 1's image backbone"]
+    assert (uni.presets, uni.here, uni.option) == (("paper", "paper-code"), True, "--set encoders.image.backbone=/path")
+    assert "gated" in uni.licence
+    convnext = rows["convnext_nano.in12k_ft_in1k", "phase 1's image backbone"]
+    assert (convnext.presets, convnext.licence, convnext.here) == (("base",), "apache-2.0", False)
+    assert all(row.licence for row in rows.values())
+    assert "tiny" not in {preset for row in rows.values() for preset in row.presets}
 
 
 def test_given_weights_are_looked_for(tmp_path):

@@ -215,14 +215,25 @@ def test_a_local_backbone_is_known_by_its_content_and_composed_with_its_own_norm
 
     network = timm.create_model("test_resnet", num_classes=0).eval()
     save_file({k: v.contiguous() for k, v in network.state_dict().items()}, tmp_path / "model.safetensors")
-    (tmp_path / "config.json").write_text(json.dumps({"architecture": "test_resnet"}))
+    own = {"mean": [0.7, 0.5, 0.6], "std": [0.2, 0.3, 0.25], "input_size": [3, 96, 96], "interpolation": "bicubic"}
+
+    def write(**changes):
+        config = {"architecture": "test_resnet", "pretrained_cfg": own | changes}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+
+    write()
     before = extractor_identity(str(tmp_path), None)
     opened = image_extractors.open_backbone_extractor(str(tmp_path), "cpu")
-    batch = np.random.default_rng(0).integers(0, 256, (2, 160, 160, 3), dtype=np.uint8)
+    batch = np.random.default_rng(0).integers(0, 256, (2, 96, 96, 3), dtype=np.uint8)
     import torch
 
-    expected = network((torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 255 - 0.5) / 0.5).detach().numpy()
+    mean, std = (torch.tensor(own[key]).view(3, 1, 1) for key in ("mean", "std"))
+    expected = network((torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 255 - mean) / std).detach().numpy()
     np.testing.assert_allclose(opened.extractor.features(batch), expected, rtol=1e-3, atol=1e-4)
-    assert opened.extractor.name.startswith("test_resnet 160px ")
+    assert opened.extractor.name.startswith("test_resnet 96px ")
+    assert opened.resize == "96 px (bicubic with antialiasing)"
+    write(mean=[0.5, 0.5, 0.5])
+    # features are kept under this name: the same weights fed otherwise are another network
+    assert image_extractors.open_backbone_extractor(str(tmp_path), "cpu").extractor.name != opened.extractor.name
     (tmp_path / "config.json").write_text(json.dumps({"architecture": "test_resnet", "changed": 1}))
     assert extractor_identity(str(tmp_path), None) != before

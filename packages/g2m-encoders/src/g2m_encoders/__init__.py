@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from g2m_encoders.alignment import GeneAlignment
-    from g2m_encoders.backbones import BackboneRecord, load_backbone
+    from g2m_encoders.backbones import BackboneRecord, fetch_backbone, load_backbone
     from g2m_encoders.config import PRESETS, EncoderSettings
     from g2m_encoders.embed import embed_pairs
     from g2m_encoders.errors import InputError
@@ -28,6 +28,7 @@ _HOME = {
     "choose_pairs": "sampling",
     "contrastive_loss": "loss",
     "embed_pairs": "embed",
+    "fetch_backbone": "backbones",
     "floor_loss": "loss",
     "load_backbone": "backbones",
     "retrieval_at_k": "loss",
@@ -46,6 +47,7 @@ __all__ = [
     "choose_pairs",
     "contrastive_loss",
     "embed_pairs",
+    "fetch_backbone",
     "floor_loss",
     "load_backbone",
     "retrieval_at_k",

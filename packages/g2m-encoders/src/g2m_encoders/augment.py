@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -12,6 +13,26 @@ IMAGE_DRAWS = 10  # numbers a patch needs: three flips, brightness, contrast, sa
 
 # Rec. 601 luma and the two chroma axes of YIQ, in which turning the hue is a rotation
 _RGB_TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+_LUMA = _RGB_TO_YIQ[0]
+
+
+def _list_colour_turns() -> list[list[float]]:
+    """For each element of the RGB matrix that turns and stretches chroma, its part that stays, with cos and with sin.
+
+    As plain numbers: a tensor of constants would be copied to the device at every step, and the step wait for it.
+    """
+    y, i, q = np.array(_RGB_TO_YIQ)
+    back_y, back_i, back_q = np.linalg.inv(np.array(_RGB_TO_YIQ)).T
+    parts = [
+        np.outer(back_y, y),
+        np.outer(back_i, i) + np.outer(back_q, q),
+        np.outer(back_q, i) - np.outer(back_i, q),
+    ]
+    elements: list[list[float]] = np.stack(parts, axis=-1).reshape(9, 3).tolist()
+    return elements
+
+
+_COLOUR_TURNS = _list_colour_turns()
 
 
 def augment_images(
@@ -51,24 +72,22 @@ def _colour_map(
     images: Tensor, uniform: Tensor, settings: AugmentationSettings
 ) -> tuple[Float[Tensor, "batch 3 3"], Float[Tensor, "batch 3"]]:
     """All colour changes of a sample as one affine map of its pixels: y = M x + offset, for values in [-1, 1]."""
-    spread = 2 * uniform[:, 3:] - 1
+    spread = 2 * uniform[:, 3:].to(images.dtype) - 1
     brightness = 1 + settings.brightness * spread[:, 0]
     contrast = 1 + settings.contrast * spread[:, 1]
     saturation = 1 + settings.saturation * spread[:, 2]
     angle = 2 * math.pi * settings.hue * spread[:, 3]
     gain = 1 + settings.gain * spread[:, 4:7]
 
-    to_yiq = torch.tensor(_RGB_TO_YIQ, device=images.device)
-    zero, one = torch.zeros_like(angle), torch.ones_like(angle)
     cosine, sine = saturation * angle.cos(), saturation * angle.sin()
-    turn = torch.stack([one, zero, zero, zero, cosine, -sine, zero, sine, cosine], dim=1).view(-1, 3, 3)
-    matrix = torch.linalg.inv(to_yiq) @ turn @ to_yiq
+    turned = [stays + along * cosine + across * sine for stays, along, across in _COLOUR_TURNS]
+    matrix = torch.stack(turned, dim=1).view(-1, 3, 3)
     matrix = gain[:, :, None] * brightness[:, None, None] * matrix
 
     mean = (images.mean(dim=(2, 3)) + 1) / 2  # of [0, 1] values: black is where brightness and gain pivot
     centre = (matrix @ mean[:, :, None])[:, :, 0]
     # in [0, 1]: y = contrast M x + (1 - contrast) luma of the changed image's mean; then back to [-1, 1]
-    grey = (centre @ to_yiq[0])[:, None].expand(-1, 3)
+    grey = sum(weight * centre[:, channel, None] for channel, weight in enumerate(_LUMA))
     matrix = contrast[:, None, None] * matrix
     offset = (1 - contrast)[:, None] * grey
     return matrix, matrix.sum(dim=2) + 2 * offset - 1

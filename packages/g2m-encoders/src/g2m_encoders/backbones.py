@@ -6,24 +6,30 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from huggingface_hub import hf_hub_download
-from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HFValidationError, LocalEntryNotFoundError
-from huggingface_hub.utils import logging as hub_logging
+from safetensors import SafetensorError, safe_open
 from timm.models import is_model, load_state_dict, model_entrypoint
 from torch import Tensor, nn
 
 from g2m_encoders.errors import InputError
+from g2m_encoders.hub import (
+    DOWNLOAD_ERRORS,
+    HUB_PREFIX,
+    WEIGHT_FILES,
+    fetch_first,
+    fetch_repository,
+    first_line,
+    quiet_hub,
+    reason,
+)
+from g2m_encoders.preprocessing import attach_preprocessing, preprocessing_of, read_preprocessing
 
-HUB_PREFIX = "hf-hub:"
-_WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")  # in order of preference; timm opens .bin with weights_only
+PHASE_1 = "image.backbone"  # the setting that names a backbone unless a caller says which
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +39,22 @@ class BackboneRecord:
     name: str  # as it was asked for: timm name, hf-hub:owner/name[@revision], or folder
     architecture: str  # timm's name of the network
     model_args: dict[str, Any] = field(default_factory=dict)  # timm.create_model's arguments beside it
+    preprocessing: dict[str, Any] = field(default_factory=dict)  # mean, std, input_size, … of the images it was fed, as
+    # timm's pretrained_cfg names them; empty in models of before it was kept
     pretrained: bool = False
     revision: str | None = None  # the hub's commit
     licence: str | None = None  # of the weights, as their publisher states it
     sha256: str | None = None  # of the weights
 
+    def is_referenced(self, *, frozen: bool) -> bool:
+        """Whether a model names these weights in place of holding them: published, and left as they are."""
+        return frozen and self.pretrained
 
-def load_backbone(name_or_path: str | Path, *, pretrained: bool = True) -> nn.Module:
+
+def load_backbone(name_or_path: str | Path, *, pretrained: bool = True, setting: str = PHASE_1) -> nn.Module:
     """A timm network without classifier: pooled features (n, num_features) from normalised images.
+
+    How its makers normalised them is in its `pretrained_cfg`.
 
     Parameters
     ----------
@@ -49,29 +63,62 @@ def load_backbone(name_or_path: str | Path, *, pretrained: bool = True) -> nn.Mo
         `config.json` and `model.safetensors` in timm's layout.
     pretrained
         False: that architecture with random weights, drawn from torch's global generator.
+    setting
+        Name of the setting that gave it, for the error.
 
     Raises
     ------
     InputError
         If it does not exist, is gated or unreachable, or if weights and architecture disagree.
     """
-    return open_backbone(name_or_path, pretrained=pretrained)[0]
+    return open_backbone(name_or_path, pretrained=pretrained, setting=setting)[0]
 
 
-def open_backbone(name_or_path: str | Path, *, pretrained: bool = True) -> tuple[nn.Module, BackboneRecord]:
+def open_backbone(
+    name_or_path: str | Path, *, pretrained: bool = True, setting: str = PHASE_1
+) -> tuple[nn.Module, BackboneRecord]:
     """As `load_backbone`, with the record of what was loaded."""
     name = str(name_or_path)
     if name.startswith(HUB_PREFIX):
-        folder = _fetch(name, pretrained=pretrained)
+        folder = fetch_repository(name, pretrained=pretrained, setting=setting)
         return _open_folder(folder, name, pretrained=pretrained, revision=folder.name)
     if Path(name).is_dir():
         return _open_folder(Path(name), name, pretrained=pretrained, revision=None)
-    return _open_timm(name, pretrained=pretrained)
+    return _open_timm(name, pretrained=pretrained, setting=setting)
+
+
+def fetch_backbone(name_or_path: str | Path, *, setting: str = PHASE_1, online: bool = True) -> None:
+    """See to it that `load_backbone` will find its files, without building the network.
+
+    Parameters
+    ----------
+    name_or_path, setting
+        As of `load_backbone`.
+    online
+        False: only look, in the local cache.
+
+    Raises
+    ------
+    InputError
+        If they cannot be had, or a folder is not complete.
+    """
+    name = str(name_or_path)
+    if name.startswith(HUB_PREFIX):
+        folder = fetch_repository(name, pretrained=True, setting=setting, online=online)
+    elif Path(name).is_dir():
+        folder = Path(name)
+    else:
+        _fetch_timm(name, setting=setting, online=online)
+        return
+    _read_configuration(folder)
+    _find_weights(folder)
 
 
 def rebuild_backbone(record: BackboneRecord) -> nn.Module:
     """The recorded architecture with random weights; needs neither network nor the original files."""
-    return timm.create_model(record.architecture, pretrained=False, **record.model_args)
+    backbone: nn.Module = timm.create_model(record.architecture, pretrained=False, **record.model_args)
+    attach_preprocessing(backbone, record.preprocessing)
+    return backbone
 
 
 def fingerprint(module: nn.Module) -> str:
@@ -83,26 +130,20 @@ def fingerprint(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _open_timm(name: str, *, pretrained: bool) -> tuple[nn.Module, BackboneRecord]:
-    architecture = name.split(".")[0]
-    if "/" in name or not is_model(architecture):
-        near = difflib.get_close_matches(architecture, timm.list_models(), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"a hub id starts with {HUB_PREFIX!r}"
-        raise InputError(f"backbone {name!r} is neither a timm model nor an existing folder; {hint}")
+def _open_timm(name: str, *, pretrained: bool, setting: str) -> tuple[nn.Module, BackboneRecord]:
+    architecture = _architecture_of(name)
     model_args = {"num_classes": 0} | _sizing(architecture)
     try:
-        with _quiet_hub():
+        with quiet_hub():
             backbone = timm.create_model(name, pretrained=pretrained, **model_args)
-    except (OSError, RuntimeError, EntryNotFoundError) as error:
-        raise InputError(
-            f"cannot fetch the weights of backbone {name!r} ({_reason(error)}); connect to huggingface.co, "
-            "give a local folder with config.json and model.safetensors, or set image.pretrained to false"
-        ) from error
+    except (*DOWNLOAD_ERRORS, RuntimeError) as error:
+        raise _not_fetched(name, error, setting) from error
     published = timm.get_pretrained_cfg(name) if pretrained else None
     record = BackboneRecord(
         name=name,
         architecture=architecture,
         model_args=model_args,
+        preprocessing=preprocessing_of(backbone),
         pretrained=pretrained,
         licence=published.license if published else None,
         sha256=fingerprint(backbone) if pretrained else None,
@@ -110,65 +151,50 @@ def _open_timm(name: str, *, pretrained: bool) -> tuple[nn.Module, BackboneRecor
     return backbone, record
 
 
-def _fetch(name: str, *, pretrained: bool) -> Path:
-    """Bring a hub repository's configuration, card and weights into the local cache; the folder of that commit."""
-    repository, _, revision = name.removeprefix(HUB_PREFIX).partition("@")
+def _fetch_timm(name: str, *, setting: str, online: bool) -> None:
+    """Bring the weights of a timm name to where timm looks for them."""
+    _architecture_of(name)
     try:
-        with _quiet_hub():
-            return _download(repository, revision or None, pretrained=pretrained)
-    except GatedRepoError as error:
-        raise InputError(
-            f"backbone {name!r} is gated: request access at https://huggingface.co/{repository}, "
-            "then run 'hf auth login', or set image.backbone to a local folder with its config.json and weights"
-        ) from error
-    except (OSError, EntryNotFoundError, HFValidationError) as error:
-        raise InputError(
-            f"cannot fetch backbone {name!r} ({_reason(error)}); check the id and the connection to huggingface.co "
-            "(gated: request access there, then 'hf auth login'), or set image.backbone to a local folder "
-            "with its config.json and weights"
-        ) from error
+        published = timm.get_pretrained_cfg(name)
+    except RuntimeError as error:  # no such tag
+        raise _not_fetched(name, error, setting) from error
+    if published is None or not published.has_weights:
+        raise InputError(f"timm publishes no weights of {name!r}; set {setting} to a name with weights, or to a folder")
+    if not published.hf_hub_id:
+        return  # timm's own loader knows the few addresses elsewhere
+    files = (published.hf_hub_filename,) if published.hf_hub_filename else WEIGHT_FILES
+    repository, _, revision = published.hf_hub_id.partition("@")
+    try:
+        with quiet_hub():
+            fetch_first(repository, files, revision or None, online=online)
+    except DOWNLOAD_ERRORS as error:
+        raise _not_fetched(name, error, setting) from error
 
 
-def _download(repository: str, revision: str | None, *, pretrained: bool) -> Path:
-    config = Path(hf_hub_download(repository, "config.json", revision=revision))
-    commit = config.parent.name
-    with suppress(EntryNotFoundError):
-        hf_hub_download(repository, "README.md", revision=commit)
-    if pretrained:
-        _download_first(repository, _WEIGHT_FILES, commit)
-    return config.parent
+def _architecture_of(name: str) -> str:
+    architecture = name.split(".")[0]
+    if "/" in name or not is_model(architecture):
+        near = difflib.get_close_matches(architecture, timm.list_models(), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"a hub id starts with {HUB_PREFIX!r}"
+        raise InputError(f"backbone {name!r} is neither a timm model nor an existing folder; {hint}")
+    return architecture
 
 
-def _download_first(repository: str, files: tuple[str, ...], commit: str) -> None:
-    """Fetch the first of `files` that the repository (or, without a connection, the local cache) has."""
-    for file in files:
-        try:
-            hf_hub_download(repository, file, revision=commit)
-        except EntryNotFoundError:
-            if file == files[-1]:
-                raise
-        else:
-            return
+def _not_fetched(name: str, error: Exception, setting: str) -> InputError:
+    untrained = ""
+    if setting.endswith(PHASE_1):  # no one else can do with random weights
+        untrained = f", or set {setting.removesuffix('backbone')}pretrained to false"
+    return InputError(
+        f"cannot fetch the weights of backbone {name!r}: {reason(error, f'timm/{name}')}, or set {setting} to a local "
+        f"folder with config.json and model.safetensors{untrained}"
+    )
 
 
 def _open_folder(
     folder: Path, name: str, *, pretrained: bool, revision: str | None
 ) -> tuple[nn.Module, BackboneRecord]:
-    config_file = folder / "config.json"
-    try:
-        config = json.loads(config_file.read_text())
-        architecture = config["architecture"]
-    except FileNotFoundError as error:
-        raise InputError(f"{folder} has no config.json; expected a backbone folder in timm's layout") from error
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{config_file} is not a timm model configuration: no readable 'architecture' in it"
-        ) from error
-    if not is_model(architecture):
-        raise InputError(
-            f"{config_file}: architecture {architecture!r} is unknown to timm {timm.__version__}; upgrade timm"
-        )
-    details = config.get("pretrained_cfg", config)
+    config, details, preprocessing = _read_configuration(folder)
+    architecture = config["architecture"]
     weights = _read_weights(folder) if pretrained else {}
     model_args = {**_sizing(architecture), **config.get("model_args", {}), "num_classes": 0}
     pool = config.get("global_pool", details.get("global_pool"))
@@ -177,12 +203,14 @@ def _open_folder(
     if any(key.endswith("ls1.gamma") for key in weights):
         model_args.setdefault("init_values", 1e-5)  # UNI's configuration has been published without its LayerScale
     backbone = timm.create_model(architecture, pretrained=False, **model_args)
+    attach_preprocessing(backbone, preprocessing)
     if pretrained:
         _fill(backbone, weights, classifier=details.get("classifier", "head"), folder=folder)
     record = BackboneRecord(
         name=name,
         architecture=architecture,
         model_args=model_args,
+        preprocessing=preprocessing_of(backbone),
         pretrained=pretrained,
         revision=revision,
         licence=_read_licence(folder) or details.get("license"),
@@ -191,16 +219,43 @@ def _open_folder(
     return backbone, record
 
 
+def _read_configuration(folder: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """A folder's config.json, what of it is timm's `pretrained_cfg`, and what of that is about images."""
+    file = folder / "config.json"
+    try:
+        config = json.loads(file.read_text())
+        architecture = config["architecture"]
+    except FileNotFoundError as error:
+        raise InputError(f"{folder} has no config.json; expected a backbone folder in timm's layout") from error
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise InputError(f"{file} is not a timm model configuration: no readable 'architecture' in it") from error
+    if not is_model(architecture):
+        raise InputError(f"{file}: architecture {architecture!r} is unknown to timm {timm.__version__}; upgrade timm")
+    details = config.get("pretrained_cfg", config)  # files of before timm 0.9 have no level between
+    return config, details, read_preprocessing(details, file)
+
+
+def _find_weights(folder: Path) -> Path:
+    for name in WEIGHT_FILES:
+        file = folder / name
+        if not file.is_file():
+            continue
+        try:
+            if file.suffix == ".safetensors":
+                with safe_open(file, framework="pt"):  # compares the file's size with what its header tells
+                    pass
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{file} cannot be read ({first_line(error)}); fetch it again") from error
+        return file
+    raise InputError(f"{folder} holds none of {', '.join(WEIGHT_FILES)}; put the weights there")
+
+
 def _read_weights(folder: Path) -> dict[str, Tensor]:
-    for name in _WEIGHT_FILES:
-        if (folder / name).is_file():
-            try:
-                return dict(load_state_dict(str(folder / name), weights_only=True))
-            except Exception as error:
-                raise InputError(f"{folder / name} cannot be read ({_first_line(error)}); fetch it again") from error
-    raise InputError(
-        f"{folder} holds none of {', '.join(_WEIGHT_FILES)}; put the weights there or set image.pretrained to false"
-    )
+    file = _find_weights(folder)
+    try:
+        return dict(load_state_dict(str(file), weights_only=True))
+    except Exception as error:
+        raise InputError(f"{file} cannot be read ({first_line(error)}); fetch it again") from error
 
 
 def _fill(
@@ -233,25 +288,3 @@ def _read_licence(folder: Path) -> str | None:
     front = re.match(r"---\n(.*?)\n---", card.read_text(errors="replace"), flags=re.DOTALL)
     licence = re.search(r"^license:\s*(\S+)", front[1], flags=re.MULTILINE) if front else None
     return licence[1] if licence else None
-
-
-@contextmanager
-def _quiet_hub() -> Iterator[None]:
-    """Keep the hub's warnings about each retry from burying the one line that follows."""
-    verbosity = hub_logging.get_verbosity()
-    hub_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        hub_logging.set_verbosity(verbosity)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, LocalEntryNotFoundError | ConnectionError):
-        return "no connection to huggingface.co, and not in the local cache"
-    return _first_line(error)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:160] if lines else type(error).__name__

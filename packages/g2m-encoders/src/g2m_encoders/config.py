@@ -12,9 +12,6 @@ from typing import Any
 
 from g2m_encoders.errors import InputError
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
 
 @dataclass(frozen=True, kw_only=True)
 class ExpressionSettings:
@@ -37,8 +34,8 @@ class ImageSettings:
     frozen: bool = True  # True: the backbone is never updated, only its head is
     input_size: int = 224  # side in pixels that patches are resized to (area)
     dropout: float = 0.8  # inside the projection head
-    mean: tuple[float, float, float] = IMAGENET_MEAN  # of [0, 1] RGB, subtracted before the backbone
-    std: tuple[float, float, float] = IMAGENET_STD  # of [0, 1] RGB
+    mean: tuple[float, float, float] | None = None  # of [0, 1] RGB, subtracted before the backbone; None: its own
+    std: tuple[float, float, float] | None = None  # of [0, 1] RGB; None: the backbone's own
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import anndata
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
 
 from g2m_encoders.alignment import MINIMUM_SHARE
 from g2m_encoders.model import ContrastiveModel
@@ -45,6 +47,7 @@ def embed_pairs(
     *,
     batch_size: int = 1024,
     minimum_share: float = MINIMUM_SHARE,
+    precision: Literal["no", "bf16"] = "no",
     provenance: Mapping[str, Any] | None = None,
     track: Track = pass_through,
 ) -> anndata.AnnData:
@@ -53,13 +56,15 @@ def embed_pairs(
     Parameters
     ----------
     model
-        On any device.
+        On any device; one loaded with `image=False` is enough.
     pairs
         Genes in any order: they are matched to the model's panel by name.
     batch_size
         Pairs held as expression at once; only embeddings are kept.
     minimum_share
         Share of the model's panel that `pairs` must have.
+    precision
+        Of the products of matrices; `bf16` saves time on a GPU and changes the embeddings' third digits.
     provenance
         Added to `uns`.
     track
@@ -76,15 +81,18 @@ def embed_pairs(
         If too few of the panel's genes are there.
     """
     alignment = model.align(list(pairs.genes), minimum_share=minimum_share)
-    training = model.training
+    training, autocast = model.training, torch.autocast(model.device.type, torch.bfloat16, enabled=precision == "bf16")
     model.eval()
     embeddings = np.empty((len(pairs), model.settings.embedding_dim), dtype=np.float32)
     starts = range(0, len(pairs), batch_size)
     for start in track(starts, description="Embedding", total=len(starts)):
         indices = np.arange(start, min(start + batch_size, len(pairs)))
         expression = torch.from_numpy(alignment.apply(pairs.expression(indices)))
-        embeddings[indices] = model.embed_expression(expression.to(model.device)).float().cpu().numpy()
-    null = model.null_embedding().float().cpu().numpy()
+        with autocast:
+            embedded = model.embed_expression(expression.to(model.device))
+        embeddings[indices] = _unit(embedded).cpu().numpy()
+    with autocast:
+        null = _unit(model.null_embedding()).cpu().numpy()
     model.train(training)
 
     names = pd.Index([f"embedding_{i}" for i in range(embeddings.shape[1])])
@@ -95,3 +103,8 @@ def embed_pairs(
     result.uns["genes_found"] = alignment.describe()
     result.uns.update(provenance or {})
     return result
+
+
+def _unit(embeddings: Tensor) -> Tensor:
+    """In float32; half precision leaves a norm of 1 to three digits only."""
+    return embeddings if embeddings.dtype == torch.float32 else functional.normalize(embeddings.float(), dim=-1)

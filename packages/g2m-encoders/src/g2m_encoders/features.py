@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from g2m_encoders.config import IMAGENET_MEAN, IMAGENET_STD
 from g2m_encoders.image import Normalize
+from g2m_encoders.preprocessing import own_normalisation
 
 _REFERENCE_BLOCKS = (2, 5, 8, 11)  # of a transformer of 12 blocks
 
@@ -27,7 +27,7 @@ class MultilevelFeatures(nn.Module):
     input_size
         Side in pixels that images are resized to, by area; None = the backbone's own.
     mean, std
-        Of [0, 1] RGB, as the backbone was trained; default ImageNet's.
+        Of [0, 1] RGB; None = the backbone's own.
     blocks
         A transformer's blocks to read after, counted from 0; default 2, 5, 8, 11 scaled to its depth.
 
@@ -44,14 +44,15 @@ class MultilevelFeatures(nn.Module):
         backbone: nn.Module,
         *,
         input_size: int | None = None,
-        mean: tuple[float, ...] = IMAGENET_MEAN,
-        std: tuple[float, ...] = IMAGENET_STD,
+        mean: tuple[float, ...] | None = None,
+        std: tuple[float, ...] | None = None,
         blocks: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone.requires_grad_(False).eval()
         size = input_size or self.backbone.pretrained_cfg["input_size"][-1]
-        self.normalize = Normalize(int(size), mean, std)
+        own_mean, own_std = own_normalisation(backbone)
+        self.normalize = Normalize(int(size), mean or own_mean, std or own_std)
         self.is_transformer = hasattr(backbone, "blocks") and hasattr(backbone, "num_prefix_tokens")
         self._sources = self._choose_sources(blocks)
         with torch.no_grad():

@@ -1,9 +1,12 @@
+import dataclasses
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
 from g2m_encoders.config import ImageSettings
+from g2m_encoders.preprocessing import own_normalisation
 from g2m_encoders.projection import ProjectionHead
 
 
@@ -42,12 +45,20 @@ class ImageEncoder(nn.Module):
         A timm model without classifier: pooled features (n, num_features).
     embedding_dim
         Dimension of the shared space.
+
+    Attributes
+    ----------
+    settings
+        With the mean and std that are used, the backbone's own where the given settings leave them open.
     """
 
     def __init__(self, settings: ImageSettings, backbone: nn.Module, embedding_dim: int) -> None:
         super().__init__()
+        mean, std = own_normalisation(backbone)
+        mean, std = settings.mean or mean, settings.std or std
+        self.settings = dataclasses.replace(settings, mean=mean, std=std)
         self.frozen = settings.frozen
-        self.normalize = Normalize(settings.input_size, settings.mean, settings.std)
+        self.normalize = Normalize(settings.input_size, mean, std)
         self.backbone = backbone.to(memory_format=torch.channels_last)  # convolutions on CPUs and GPUs are faster so
         self.head = ProjectionHead(int(backbone.num_features), embedding_dim, settings.dropout)  # type: ignore[arg-type]
         self.noise_width = self.head.noise_width
@@ -64,12 +75,16 @@ class ImageEncoder(nn.Module):
     def forward(
         self, images: Float[Tensor, "batch 3 height width"], noise: Float[Tensor, "batch noise"] | None = None
     ) -> Float[Tensor, "batch dim"]:
-        """Embeddings of unit norm of images in [-1, 1], of any size; `noise` as in the projection head.
+        """Embeddings of unit norm of images in [-1, 1], of any size; `noise` as in the projection head."""
+        embedding: Tensor = self.head(self.features(images), noise)
+        return embedding
+
+    def features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch feature"]:
+        """What the backbone gives the head.
 
         Gradients reach the images also through a frozen backbone (guidance needs them); without a differentiable input
         nothing of a frozen backbone is kept for a backward pass.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and (not self.frozen or images.requires_grad)):
-            features = self.backbone(self.normalize(images))
-        embedding: Tensor = self.head(features, noise)
-        return embedding
+            features: Tensor = self.backbone(self.normalize(images))
+        return features

@@ -3,7 +3,7 @@
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.nn import functional
 
@@ -40,10 +40,18 @@ def floor_loss(batch: int, temperature: float = 1.0) -> float:
     It is reached where matching pairs coincide and the others sit on a regular simplex, cosine -1/(batch - 1), which
     takes at least batch - 1 dimensions.
     """
-    return math.log1p((batch - 1) * math.exp(-(1 + 1 / (batch - 1)) / temperature))
+    return math.log1p((batch - 1) * math.exp(_floor_logit(batch) / temperature))
 
 
-@torch.no_grad()
+def floor_loss_at(batch: int, temperature: Float[Tensor, ""]) -> Float[Tensor, ""]:
+    """`floor_loss` of a temperature that stays on its device: reading it would make a training step wait."""
+    return torch.log1p((batch - 1) * torch.exp(_floor_logit(batch) / temperature))
+
+
+def _floor_logit(batch: int) -> float:
+    return -(1 + 1 / (batch - 1))
+
+
 def retrieval_at_k(
     queries: Float[Tensor, "n dim"], targets: Float[Tensor, "n dim"], k: int, *, chunk: int = 1024
 ) -> float:
@@ -51,11 +59,19 @@ def retrieval_at_k(
 
     A target as similar as the right one counts as ranked before it, so that collapsed embeddings find nothing.
     """
-    hits = 0
+    return float(count_found(queries, targets, k, chunk=chunk)) / len(queries)
+
+
+@torch.no_grad()
+def count_found(
+    queries: Float[Tensor, "n dim"], targets: Float[Tensor, "n dim"], k: int, *, chunk: int = 1024
+) -> Int64[Tensor, ""]:
+    """Number of queries that `retrieval_at_k` counts as found, left on its device."""
+    found = torch.zeros((), dtype=torch.int64, device=queries.device)
     for start in range(0, len(queries), chunk):
         similarity = queries[start : start + chunk] @ targets.T
         rows = torch.arange(len(similarity), device=similarity.device)
         own = similarity[rows, rows + start]
         rank = (similarity >= own[:, None]).sum(dim=1) - 1
-        hits += int((rank < k).sum())
-    return hits / len(queries)
+        found += (rank < k).sum()
+    return found

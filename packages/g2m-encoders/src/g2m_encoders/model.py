@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,21 +20,24 @@ from g2m_encoders.expression import ExpressionEncoder
 from g2m_encoders.image import ImageEncoder
 
 _HIGHEST_SCALE = 100.0  # of similarities: CLIP's bound on 1 / temperature
+BACKBONE_KEYS = "image.backbone."  # what a backbone's weights are called in a model's state
 
 
 class ContrastiveModel(nn.Module):
     """Expression and image encoder in one space, with the gene panel they belong to (paper, Method, Phase 1).
 
+    The weights of a frozen pretrained backbone are not in `state_dict`: neither checkpoints nor saved models copy them.
+
     Attributes
     ----------
     settings
-        What it was built with.
+        What it was built with; the image's mean and std as they are used.
     genes
         The panel: the order of the expression encoder's inputs.
     backbone_record
         Where the image backbone comes from.
     expression, image
-        The encoders; `image.backbone` is the timm network.
+        The encoders; `image.backbone` is the timm network. A model of expression alone has no `image`.
     gene_counts
         (gene,), mean normalised count of each gene in training; zeros before training.
     """
@@ -42,24 +46,33 @@ class ContrastiveModel(nn.Module):
     log_scale: Tensor
 
     def __init__(
-        self, settings: EncoderSettings, genes: Sequence[str], backbone: nn.Module, record: BackboneRecord
+        self, settings: EncoderSettings, genes: Sequence[str], backbone: nn.Module | None, record: BackboneRecord
     ) -> None:
         super().__init__()
         if len(set(genes)) != len(genes):
             raise InputError(f"the gene panel names {len(genes) - len(set(genes))} genes twice; make gene names unique")
-        self.settings = settings
         self.genes = list(genes)
         self.backbone_record = record
-        if not settings.image.frozen:
-            backbone = make_batch_norm_global(backbone)
+        self.settings = settings
         self.expression = ExpressionEncoder(settings.expression, len(genes), settings.embedding_dim)
-        self.image = ImageEncoder(settings.image, backbone, settings.embedding_dim)
+        if backbone is not None:
+            self._add_image_encoder(backbone)
         self.register_buffer("gene_counts", torch.zeros(len(genes)))
         log_scale = torch.tensor(-math.log(settings.temperature))
         if settings.learn_temperature:
             self.log_scale = nn.Parameter(log_scale)
         else:
             self.register_buffer("log_scale", log_scale)
+
+    def _add_image_encoder(self, backbone: nn.Module) -> None:
+        settings = self.settings
+        if not settings.image.frozen:
+            backbone = make_batch_norm_global(backbone)
+        self.image = ImageEncoder(settings.image, backbone, settings.embedding_dim)
+        self.settings = dataclasses.replace(settings, image=self.image.settings)
+        if self.backbone_record.is_referenced(frozen=settings.image.frozen):
+            self.register_state_dict_post_hook(_leave_backbone_out)  # type: ignore[no-untyped-call]
+            self.register_load_state_dict_pre_hook(_keep_backbone)  # type: ignore[no-untyped-call]
 
     @classmethod
     def build(cls, settings: EncoderSettings, genes: Sequence[str], *, seed: int = 0) -> ContrastiveModel:
@@ -91,9 +104,29 @@ class ContrastiveModel(nn.Module):
         return embedding
 
     def embed_image(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch dim"]:
-        """Unit vectors of images in [-1, 1], of any size; differentiable in the images, frozen backbone or not."""
+        """Unit vectors of images in [-1, 1], of any size; differentiable in the images, frozen backbone or not.
+
+        Raises
+        ------
+        InputError
+            If the model was loaded without its image encoder.
+        """
+        self.require_image()
         embedding: Tensor = self.image(images)
         return embedding
+
+    def require_image(self) -> None:
+        """Refuse what a model of expression alone cannot do.
+
+        Raises
+        ------
+        InputError
+            If the model was loaded without its image encoder.
+        """
+        if not hasattr(self, "image"):
+            raise InputError(
+                "this encoder model was loaded without its image encoder (image=False); load its folder again with it"
+            )
 
     def null_embedding(self) -> Float[Tensor, " dim"]:
         """Embedding of the all-zero expression: the condition that stands for none (paper, Training details)."""
@@ -129,7 +162,9 @@ class ContrastiveModel(nn.Module):
         save_model(self, Path(directory), provenance or {})
 
     @classmethod
-    def from_pretrained(cls, directory: Path | str, *, backbone: str | Path | None = None) -> ContrastiveModel:
+    def from_pretrained(
+        cls, directory: Path | str, *, backbone: str | Path | None = None, image: bool = True
+    ) -> ContrastiveModel:
         """Read what `save_pretrained` wrote, in evaluation mode on the CPU.
 
         Parameters
@@ -138,6 +173,8 @@ class ContrastiveModel(nn.Module):
             The model's folder.
         backbone
             Where a backbone that was not saved with the model lies now, if not where it was: hub id or folder.
+        image
+            False: the expression encoder alone. No backbone is looked for; embedding images is refused.
 
         Raises
         ------
@@ -146,4 +183,14 @@ class ContrastiveModel(nn.Module):
         """
         from g2m_encoders.storage import load_model
 
-        return load_model(Path(directory), backbone=backbone)
+        return load_model(Path(directory), backbone=backbone, image=image)
+
+
+def _leave_backbone_out(_model: nn.Module, state: dict[str, Tensor], prefix: str, _metadata: Any) -> None:
+    for key in [key for key in state if key.startswith(prefix + BACKBONE_KEYS)]:
+        del state[key]
+
+
+def _keep_backbone(model: nn.Module, state: dict[str, Tensor], prefix: str, *_: Any) -> None:
+    for key, value in model.get_submodule("image.backbone").state_dict().items():
+        state.setdefault(prefix + BACKBONE_KEYS + key, value)  # checkpoints of before hold them

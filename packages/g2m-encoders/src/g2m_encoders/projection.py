@@ -6,9 +6,9 @@ from torch.nn import functional
 
 
 def drop(
-    x: Float[Tensor, "batch width"], uniform: Float[Tensor, "batch width"] | None, p: float
+    x: Float[Tensor, "batch width"], uniform: Float[Tensor, "batch noise"] | None, p: float
 ) -> Float[Tensor, "batch width"]:
-    """Dropout with given uniform numbers in [0, 1), or none at all.
+    """Dropout with given uniform numbers in [0, 1), one for each element where p > 0, or none at all.
 
     The numbers come from outside because a sample's mask must depend on that sample's key alone: then two
     processes, each with half a batch, drop what one process would.

@@ -5,24 +5,24 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
 
 from g2m_encoders.backbones import BackboneRecord, open_backbone, rebuild_backbone
-from g2m_encoders.config import settings_from_dict, settings_to_dict
+from g2m_encoders.config import EncoderSettings, settings_from_dict, settings_to_dict
 from g2m_encoders.errors import InputError
 from g2m_encoders.model import ContrastiveModel
 
 FORMAT = "g2m-encoders/1"
-_BACKBONE_KEYS = "image.backbone."
 
 
 def hash_genes(genes: Sequence[str]) -> str:
@@ -34,13 +34,15 @@ def save_model(model: ContrastiveModel, directory: Path, provenance: Mapping[str
     """Write a model's folder in one stroke, in the place of an earlier model if there is one.
 
     The weights of a frozen pretrained backbone are left out: the folder names them (id, revision, hash), because their
-    licence may forbid copies. Those of a trained or randomly initialised backbone are part of the model.
+    licence may forbid copies. Those of a trained or randomly initialised backbone are part of the model. Folder and
+    files may be read by whom the user's umask allows.
 
     Raises
     ------
     InputError
-        If `directory` holds anything but an earlier model.
+        If `directory` holds anything but an earlier model, or the model is one of expression alone.
     """
+    model.require_image()
     if (
         directory.exists()
         and not (directory / "config.json").is_file()
@@ -49,8 +51,6 @@ def save_model(model: ContrastiveModel, directory: Path, provenance: Mapping[str
         raise InputError(f"{directory} exists and is not an encoder model; choose another folder")
     directory.parent.mkdir(parents=True, exist_ok=True)
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
-    if _is_referenced(model.backbone_record, frozen=model.settings.image.frozen):
-        state = {k: v for k, v in state.items() if not k.startswith(_BACKBONE_KEYS)}
     config = {
         "format": FORMAT,
         "settings": settings_to_dict(model.settings),
@@ -59,11 +59,15 @@ def save_model(model: ContrastiveModel, directory: Path, provenance: Mapping[str
         "versions": {"torch": torch.__version__, "timm": timm.__version__},
         "provenance": dict(provenance),
     }
-    scratch = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))
+    scratch = directory.parent / f".{directory.name}-{os.getpid()}"
+    shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
     try:
-        scratch.chmod(0o755)
-        save_file(state, scratch / "model.safetensors")
+        scratch.mkdir()
         (scratch / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        save_file(state, scratch / "model.safetensors")
+        shutil.copymode(
+            scratch / "config.json", scratch / "model.safetensors"
+        )  # safetensors writes for the owner alone
         (scratch / "genes.txt").write_text("".join(f"{gene}\n" for gene in model.genes))
         (scratch / "README.md").write_text(write_card(model))
         if directory.exists():
@@ -74,21 +78,12 @@ def save_model(model: ContrastiveModel, directory: Path, provenance: Mapping[str
         raise
 
 
-def load_model(directory: Path, *, backbone: str | Path | None = None) -> ContrastiveModel:
+def load_model(directory: Path, *, backbone: str | Path | None = None, image: bool = True) -> ContrastiveModel:
     """See `ContrastiveModel.from_pretrained`."""
-    config, genes, state = _read_files(directory)
+    config, genes, state = _read_files(directory, image=image)
     settings = settings_from_dict(config["settings"])
     record = BackboneRecord(**config["backbone"])
-    if _is_referenced(record, frozen=settings.image.frozen):
-        network, found = open_backbone(backbone or _address(record))
-        if found.sha256 != record.sha256:
-            raise InputError(
-                f"{directory}: backbone {found.name!r} has other weights (sha256 {str(found.sha256)[:12]}…) "
-                f"than the model was trained with ({str(record.sha256)[:12]}…); give the original's folder or revision"
-            )
-        state |= {_BACKBONE_KEYS + key: value for key, value in network.state_dict().items()}
-    else:
-        network = rebuild_backbone(record)
+    network = _load_network(directory, settings, record, backbone) if image else None
     model = ContrastiveModel(settings, genes, network, record)
     try:
         model.load_state_dict(state)
@@ -99,8 +94,19 @@ def load_model(directory: Path, *, backbone: str | Path | None = None) -> Contra
     return model.eval()
 
 
-def _is_referenced(record: BackboneRecord, *, frozen: bool) -> bool:
-    return frozen and record.pretrained
+def _load_network(
+    directory: Path, settings: EncoderSettings, record: BackboneRecord, backbone: str | Path | None
+) -> nn.Module:
+    """The image backbone: with its weights where the model only names them, otherwise for the model's to be loaded."""
+    if not record.is_referenced(frozen=settings.image.frozen):
+        return rebuild_backbone(record)
+    network, found = open_backbone(backbone or _address(record))
+    if found.sha256 != record.sha256:
+        raise InputError(
+            f"{directory}: backbone {found.name!r} has other weights (sha256 {str(found.sha256)[:12]}…) "
+            f"than the model was trained with ({str(record.sha256)[:12]}…); give the original's folder or revision"
+        )
+    return network
 
 
 def _address(record: BackboneRecord) -> str:
@@ -109,7 +115,7 @@ def _address(record: BackboneRecord) -> str:
     return f"{record.name}@{record.revision}"
 
 
-def _read_files(directory: Path) -> tuple[dict[str, Any], list[str], dict[str, torch.Tensor]]:
+def _read_files(directory: Path, *, image: bool) -> tuple[dict[str, Any], list[str], dict[str, torch.Tensor]]:
     for name in ("config.json", "genes.txt", "model.safetensors"):
         if not (directory / name).is_file():
             raise InputError(
@@ -131,12 +137,18 @@ def _read_files(directory: Path) -> tuple[dict[str, Any], list[str], dict[str, t
             f"{directory / 'genes.txt'} is not the panel the model was trained with; restore the original file"
         )
     try:
-        state = load_file(directory / "model.safetensors")
+        with safe_open(directory / "model.safetensors", framework="pt") as file:
+            names = [name for name in file.keys() if image or not name.startswith("image.")]  # noqa: SIM118 - no mapping
+            state = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         raise InputError(
             f"{directory / 'model.safetensors'} is damaged ({error}); export or copy the model again"
         ) from error
     return config, genes, state
+
+
+def _list(numbers: tuple[float, ...] | None) -> str:
+    return ", ".join(f"{number:.4g}" for number in numbers or ())
 
 
 def write_card(model: ContrastiveModel) -> str:
@@ -145,7 +157,7 @@ def write_card(model: ContrastiveModel) -> str:
     licence = record.licence or (
         "not stated by its publisher" if record.pretrained else "none needed: trained from random weights"
     )
-    included = "referenced, not included" if _is_referenced(record, frozen=settings.image.frozen) else "included"
+    included = "referenced, not included" if record.is_referenced(frozen=settings.image.frozen) else "included"
     front = f"license: {record.licence}\n" if record.licence else ""
     return f"""---
 {front}library_name: g2m-encoders
@@ -163,6 +175,7 @@ An expression encoder over {len(model.genes)} genes (`genes.txt`, in this order)
 | backbone licence | {licence} |
 | backbone weights | {included}, sha256 before training {record.sha256 or "–"} |
 | image input | {settings.image.input_size} px, RGB in [-1, 1] |
+| normalised for the backbone by | mean {_list(settings.image.mean)}, std {_list(settings.image.std)} of RGB in [0, 1] |
 | temperature | {float(model.temperature.detach()):.4g} |
 
 Where the backbone's licence restricts use, it restricts this model's too. Settings and provenance are in `config.json`.

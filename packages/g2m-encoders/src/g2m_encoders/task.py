@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from g2m_encoders.augment import IMAGE_DRAWS, augment_expression, augment_images
 from g2m_encoders.config import EncoderSettings
 from g2m_encoders.distributed import add_over_processes, gather, world_size
-from g2m_encoders.draws import draw_normal, draw_uniform
+from g2m_encoders.frozen_features import FrozenFeatures
 from g2m_encoders.image import resize
-from g2m_encoders.loss import chance_loss, contrastive_loss, floor_loss, retrieval_at_k
+from g2m_encoders.loss import chance_loss, contrastive_loss, floor_loss_at
 from g2m_encoders.model import ContrastiveModel
+from g2m_encoders.noise import Stream, draw_normal, draw_uniform
 from g2m_encoders.schedule import learning_rate
+from g2m_encoders.scores import rows_of_sections, score_pairs
 
 Batch = Mapping[str, Tensor]
 
@@ -47,31 +49,41 @@ class ContrastiveTask:
     settings
         Augmentation, optimiser, length of the schedule.
     model
-        The model to train, updated in place. Weights and optimiser (`model`, `optimizer`) are the training loop's to
-        checkpoint, as Accelerate does; `state_dict` is what remains.
+        The model to train, updated in place. Weights and optimiser (`model`, and `optimizer` once prepared) are the
+        training loop's to checkpoint, as Accelerate does; `state_dict` is what remains.
     """
 
+    optimizer: Any
+
     def __init__(self, settings: EncoderSettings, model: ContrastiveModel) -> None:
+        model.require_image()
         self.settings = settings
         self.model = model
-        trained = [p for name, p in model.named_parameters() if p.requires_grad and name != "log_scale"]
-        groups: list[dict[str, Any]] = [{"params": trained}]
-        if settings.learn_temperature:
-            groups.append({"params": [model.log_scale], "weight_decay": 0.0})
-        optimizer = settings.optimizer
-        self.optimizer: Any = torch.optim.AdamW(
-            groups, lr=optimizer.lr, betas=(optimizer.beta1, optimizer.beta2), weight_decay=optimizer.weight_decay
-        )
-        self.gene_counts = torch.zeros(len(model.genes))
+        self.gene_counts = torch.zeros_like(model.gene_counts)
         self.steps = 0
         self._module: nn.Module = model
         self._accelerator: Accelerator | None = None
+        self._frozen_features = FrozenFeatures()
 
     def prepare(self, accelerator: Accelerator) -> None:
         """Move and wrap model and optimiser; to be called once, before the first step."""
         self._accelerator = accelerator
-        self._module, self.optimizer = accelerator.prepare(self.model, self.optimizer)
+        self._module, self.optimizer = accelerator.prepare(self.model, self._build_optimizer(accelerator.device))
         self.gene_counts = self.gene_counts.to(accelerator.device)
+
+    def _build_optimizer(self, device: torch.device) -> torch.optim.AdamW:
+        model, optimizer = self.model, self.settings.optimizer
+        trained = [p for name, p in model.named_parameters() if p.requires_grad and name != "log_scale"]
+        groups: list[dict[str, Any]] = [{"params": trained}]
+        if self.settings.learn_temperature:
+            groups.append({"params": [model.log_scale], "weight_decay": 0.0})
+        return torch.optim.AdamW(
+            groups,
+            lr=optimizer.lr,
+            betas=(optimizer.beta1, optimizer.beta2),
+            weight_decay=optimizer.weight_decay,
+            fused=device.type == "cuda" or None,  # one kernel; torch's own choice elsewhere
+        )
 
     def step(self, batch: Batch, images_seen: int) -> dict[str, Tensor]:
         """One update.
@@ -103,12 +115,12 @@ class ContrastiveTask:
         self.optimizer.step()
         self._count_genes(batch["expression"])
 
-        pairs = len(expression) * world_size()
-        bounds = {"loss_chance": chance_loss(pairs), "loss_floor": floor_loss(pairs, float(temperature.detach()))}
+        pairs, temperature = len(expression) * world_size(), temperature.detach().clone()
         return {
             "loss": loss.detach(),
-            "temperature": temperature.detach().clone(),
-            **{name: torch.tensor(value, device=loss.device) for name, value in bounds.items()},
+            "temperature": temperature,
+            "loss_chance": torch.full_like(temperature, chance_loss(pairs)),
+            "loss_floor": floor_loss_at(pairs, temperature),
         }
 
     def _augment(
@@ -118,20 +130,18 @@ class ContrastiveTask:
         expression: Float[Tensor, "batch gene"],
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         settings, model = self.settings.augmentation, self.model
+        keys = keys.to(patches.device, non_blocking=True)
         genes = expression.shape[1]
-        widths = [
-            IMAGE_DRAWS,
-            model.expression.noise_width,
-            model.image.noise_width,
-            genes if settings.gene_dropout else 0,
-        ]
-        for_image, expression_noise, image_noise, for_genes = torch.split(
-            draw_uniform(keys, sum(widths)), widths, dim=1
+        images = resize(patches.to(expression.dtype) / 127.5 - 1, self.settings.image.input_size)
+        images = augment_images(images, draw_uniform(keys, Stream.VIEW, IMAGE_DRAWS), settings)
+        expression = augment_expression(
+            expression,
+            draw_normal(keys, Stream.COUNTS, genes) if settings.expression_noise else None,
+            draw_uniform(keys, Stream.GENE_DROPOUT, genes) if settings.gene_dropout else None,
+            settings,
         )
-        normal = draw_normal(keys, genes) if settings.expression_noise else None
-        images = resize(patches.float() / 127.5 - 1, self.settings.image.input_size)
-        images = augment_images(images, for_image, settings)
-        expression = augment_expression(expression, normal, for_genes if settings.gene_dropout else None, settings)
+        expression_noise = draw_uniform(keys, Stream.EXPRESSION_DROPOUT, model.expression.noise_width)
+        image_noise = draw_uniform(keys, Stream.IMAGE_DROPOUT, model.image.noise_width)
         return expression, images, expression_noise, image_noise
 
     @torch.no_grad()
@@ -160,30 +170,26 @@ class ContrastiveTask:
         expressions, images, sections = [], [], []
         for batch in batches:
             expressions.append(self.model.embed_expression(batch["expression"]).float())
-            images.append(self.model.embed_image(batch["patch"].float() / 127.5 - 1).float())
-            sections.append(batch.get("section", torch.zeros_like(batch["key"])))
+            images.append(self._embed_patches(batch["key"], batch["patch"]).float())
+            if "section" in batch:
+                sections.append(batch["section"])
         self.model.train()
-        a, b, section = torch.cat(expressions), torch.cat(images), torch.cat(sections)
+        a, b = torch.cat(expressions), torch.cat(images)
+        rows = rows_of_sections(torch.cat(sections), a.device) if sections else [torch.arange(len(a), device=a.device)]
+        return score_pairs(a, b, rows, self.model.temperature, self.settings.batch_size)
 
-        temperature = float(self.model.temperature)
-        size = min(self.settings.batch_size, len(a))
-        order = torch.randperm(len(a), generator=torch.Generator().manual_seed(0)).to(a.device)
-        groups = order[: len(a) // size * size].view(-1, size)
-        losses = [float(contrastive_loss(a[group], b[group], temperature)) for group in groups]
+    def _embed_patches(
+        self, keys: Int64[Tensor, " batch"], patches: UInt8[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch dim"]:
+        """Embeddings of patches as they are; of a frozen backbone only the head is computed again."""
+        image = self.model.image
 
-        found, chance = [], []
-        for value in torch.unique(section).tolist():
-            own = section == value
-            found.append((retrieval_at_k(a[own], b[own], 5) + retrieval_at_k(b[own], a[own], 5)) / 2)
-            chance.append(min(5 / int(own.sum()), 1.0))
-        return {
-            "loss": sum(losses) / len(losses),
-            "loss_chance": chance_loss(size),
-            "loss_floor": floor_loss(size, temperature),
-            "temperature": temperature,
-            "retrieval_top5": sum(found) / len(found),
-            "chance_top5": sum(chance) / len(chance),
-        }
+        def features() -> Tensor:
+            return image.features(patches.float() / 127.5 - 1)
+
+        seen = self._frozen_features.get(keys, patches, features) if image.frozen else features()
+        embedding: Tensor = image.head(seen)
+        return embedding
 
     def state_dict(self) -> dict[str, Any]:
         """What training keeps besides weights and optimiser: the genes' running mean counts."""

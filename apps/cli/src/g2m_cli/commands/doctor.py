@@ -12,6 +12,7 @@ from g2m_cli.console import say, show, track
 from g2m_cli.errors import InputError
 
 if TYPE_CHECKING:
+    from g2m_cli.environment import PresetWeights
     from g2m_data.doctor.report import Check
 
 _SIGNS = {"ok": "ok", "warning": "WARNING", "error": "ERROR"}
@@ -21,6 +22,7 @@ _VERDICTS = {
     "error": "verdict: NOT usable as it is; see what is marked ERROR",
 }
 _WIDTH = 13
+_PRESETS_WIDTH = 19
 
 
 def doctor(
@@ -36,22 +38,26 @@ def doctor(
 ) -> None:
     """Check this machine and a study's scale, alignment, genes and slides, and draw its spots on its slides.
 
-    Of a manifest the raw files are read and nothing is built. Exit code 1: something cannot be used as it is.
+    Lists the pretrained weights that each preset starts from, and whether they are here. Of a manifest the raw files
+    are read and nothing is built. Exit code 1: something cannot be used as it is.
     """
     if study is None and out is not None:
         raise InputError("--out is for a study's pictures: name the study manifest or the dataset as well")
-    from g2m_cli.environment import check_environment
+    from g2m_cli.environment import check_environment, preset_weights
     from g2m_data.doctor.report import worst
 
-    machine = check_environment(Path.cwd() if study is None else study.parent, weights or [])
+    known = preset_weights()
+    machine = check_environment(Path.cwd() if study is None else study.parent, weights or [], known)
     show("this machine")
     _show_checks(machine)
+    show("\nweights that presets start from")
+    _show_weights(known)
     verdicts = [check.verdict for check in machine]
     if study is not None:
         folder = study.absolute().parent / "doctor" if out is None else out
         reports = _examine(study, folder)
         verdicts += [report["verdict"] for report in reports.values()]
-        _write(folder, study, worst(verdicts), machine, reports)
+        _write(folder, study, worst(verdicts), machine, known, reports)
         say(f"wrote {folder / 'doctor.json'} and a picture of each section beside it")
     show(f"\n{_VERDICTS[worst(verdicts)]}")
     raise typer.Exit(1 if worst(verdicts) == "error" else 0)
@@ -78,14 +84,24 @@ def _examine(study: Path, folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _write(
-    folder: Path, study: Path, verdict: str, machine: Sequence[Check], reports: Mapping[str, Mapping[str, Any]]
+    folder: Path,
+    study: Path,
+    verdict: str,
+    machine: Sequence[Check],
+    known: Sequence[PresetWeights],
+    reports: Mapping[str, Mapping[str, Any]],
 ) -> None:
     from dataclasses import asdict
 
     from g2m_cli.files import write_json
     from g2m_data.atomic import temporary_sibling
 
-    content = {"study": study.name, "verdict": verdict, "machine": [asdict(check) for check in machine]}
+    content = {
+        "study": study.name,
+        "verdict": verdict,
+        "machine": [asdict(check) for check in machine],
+        "weights": [asdict(row) for row in known],
+    }
     with temporary_sibling(folder / "doctor.json", _elsewhere(folder)) as partial:
         write_json(partial, content | {"samples": reports})
 
@@ -102,6 +118,20 @@ def _show_checks(checks: Sequence[Check]) -> None:
         show(textwrap.fill(check.message, 118, initial_indent=first, subsequent_indent=" " * len(first)))
         for line in _list_scales(check):
             show(" " * len(first) + line)
+
+
+def _show_weights(known: Sequence[PresetWeights]) -> None:
+    """Two lines a row, unbroken, so that an id or a setting can be copied."""
+    for row in known:
+        show(f"  {'ok' if row.here else 'missing':8}{', '.join(row.presets):{_PRESETS_WIDTH}}{row.purpose}")
+        copy = "" if row.here else f"; local copy: {row.option}"
+        show(f"{'':{_PRESETS_WIDTH + 10}}{row.name} ({row.licence or 'licence not known'}){copy}")
+    show(f"  {'ok':8}{'tiny':{_PRESETS_WIDTH}}nothing")
+    if not all(row.here for row in known):
+        show(
+            "  What is missing is fetched by the first run that is connected, or give a local copy.\n"
+            "  Gated: first request access on its page at huggingface.co and run `hf auth login`."
+        )
 
 
 def _list_scales(check: Check) -> list[str]:

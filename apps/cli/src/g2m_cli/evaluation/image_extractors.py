@@ -50,6 +50,8 @@ def extractor_identity(spec: str, weights: Path | None) -> dict[str, Any]:
         If the file of weights is not there.
     """
     identity: dict[str, Any] = {"extractor": spec}
+    if spec not in (OWN, INCEPTION):
+        identity["preprocessing"] = "the backbone's own"  # what was seen before through ImageNet's is seen again
     files = sorted(p for p in Path(spec).iterdir() if p.is_file()) if Path(spec).is_dir() else []
     if spec == INCEPTION and weights is not None:
         files = [weights]
@@ -93,18 +95,20 @@ def open_extractor(
 
 
 def open_backbone_extractor(spec: str, device: Any) -> OpenedExtractor:
-    """Compose a backbone of g2m-encoders with its own size and normalisation into an extractor."""
+    """Compose a backbone of g2m-encoders with its own size, resampling and normalisation into an extractor."""
     from g2m_encoders.backbones import fingerprint as weights_hash
     from g2m_encoders.backbones import open_backbone
     from g2m_eval.extractors.function import FunctionExtractor
 
-    backbone, record = open_backbone(spec)
+    backbone, record = open_backbone(spec, setting="--extractor")
     sha256 = record.sha256 or weights_hash(backbone)
-    size = int(backbone.pretrained_cfg["input_size"][-1])  # type: ignore[index]
-    name = f"{record.architecture} {size}px {sha256[:6]}"
+    feed = Preprocessing.of(backbone)
+    # features are cached by this name, so it tells two normalisations of the same weights apart
+    told_apart = hashlib.sha256(f"{sha256} {feed}".encode()).hexdigest()
+    name = f"{record.architecture} {feed.size}px {told_apart[:6]}"
     return OpenedExtractor(
-        extractor=FunctionExtractor(name, pooled_features(backbone.to(device).eval(), size, device)),
-        resize=f"{size} px (bilinear with antialiasing)",
+        extractor=FunctionExtractor(name, pooled_features(backbone.to(device).eval(), feed, device)),
+        resize=f"{feed.size} px ({feed.interpolation} with antialiasing)",
         licence=record.licence,
         revision=record.revision,
         backbone=spec,
@@ -112,18 +116,42 @@ def open_backbone_extractor(spec: str, device: Any) -> OpenedExtractor:
     )
 
 
-def pooled_features(backbone: nn.Module, size: int, device: Any) -> Any:
+@dataclass(frozen=True, kw_only=True)
+class Preprocessing:
+    """How a backbone wants its images; whole patches are resized, never cropped, so that all of the tissue counts."""
+
+    size: int
+    """Pixels a side."""
+    interpolation: str
+    """bilinear or bicubic."""
+    mean: tuple[float, ...]
+    """Of RGB in [0, 1]."""
+    std: tuple[float, ...]
+
+    @classmethod
+    def of(cls, backbone: nn.Module) -> Preprocessing:
+        """Read what the backbone carries."""
+        carried: Any = backbone.pretrained_cfg
+        bicubic = carried.get("interpolation") == "bicubic"
+        return cls(
+            size=int(carried["input_size"][-1]),
+            interpolation="bicubic" if bicubic else "bilinear",
+            mean=tuple(carried["mean"]),
+            std=tuple(carried["std"]),
+        )
+
+
+def pooled_features(backbone: nn.Module, feed: Preprocessing, device: Any) -> Any:
     """Give the function of uint8 images that resizes, normalises as the weights want it, and calls the backbone."""
     import torch
     from torch.nn import functional
 
-    statistics = backbone.pretrained_cfg
-    mean, std = (torch.tensor(statistics[key], device=device).view(1, 3, 1, 1) for key in ("mean", "std"))  # type: ignore[index]
+    mean, std = (torch.tensor(numbers, device=device).view(1, 3, 1, 1) for numbers in (feed.mean, feed.std))
 
     def features(images: NDArray[np.uint8]) -> Any:
         batch = torch.from_numpy(np.ascontiguousarray(images)).to(device).permute(0, 3, 1, 2).float() / 255
-        batch = functional.interpolate(batch, size=(size, size), mode="bilinear", antialias=True)
-        return backbone((batch - mean) / std)
+        batch = functional.interpolate(batch, size=(feed.size, feed.size), mode=feed.interpolation, antialias=True)
+        return backbone((batch.clamp(0, 1) - mean) / std)
 
     return features
 

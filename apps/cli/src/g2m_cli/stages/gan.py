@@ -109,4 +109,4 @@ def feature_network(name: str, encoder: ContrastiveModel) -> nn.Module:
     if name == "encoder":
         image = encoder.settings.image
         return MultilevelFeatures(encoder.image.backbone, input_size=image.input_size, mean=image.mean, std=image.std)
-    return MultilevelFeatures(load_backbone(name))
+    return MultilevelFeatures(load_backbone(name, setting="discriminator.features"))

@@ -55,7 +55,7 @@ class InceptionExtractor:
         InputError
             It cannot be had, cannot be read, or holds another network.
         """
-        file = _download() if path is None else Path(path)
+        file = fetch_inception() if path is None else Path(path)
         try:
             sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
             # torch-fidelity unpickles whatever it is given: a file that would run code is refused here, before
@@ -101,10 +101,24 @@ class InceptionExtractor:
         return found
 
 
-def _download() -> Path:
+def fetch_inception(*, online: bool = True) -> Path:
+    """See to it that the file of weights that torch-fidelity publishes is in the hub's cache, and give it.
+
+    Parameters
+    ----------
+    online
+        False: only look.
+
+    Raises
+    ------
+    InputError
+        It cannot be had, or is not there.
+    """
     file = Path(torch.hub.get_dir()) / "checkpoints" / _FILE.name
     if not file.is_file():
         try:
+            if not online:
+                raise OSError("not looked for beyond this machine")
             file.parent.mkdir(parents=True, exist_ok=True)
             torch.hub.download_url_to_file(URL_INCEPTION_V3, str(file), hash_prefix=_PUBLISHED, progress=False)
         except (OSError, RuntimeError) as error:
