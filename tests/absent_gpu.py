@@ -123,6 +123,7 @@ def _move(module, device=None, *_, **__):
     if device is not None and not isinstance(device, torch.dtype):
         for tensor in (*module.parameters(), *module.buffers()):
             tensor.fake_device = _hidden(torch.device(device))
+            tensor.constant = None  # a known number would be computed with on the host
     return module
 
 

@@ -27,6 +27,21 @@ def test_a_batch_is_normalised_like_its_groups_of_eight(groups, channels, positi
     torch.testing.assert_close(norm(x), torch.cat([norm(part) for part in x.split(8)]), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(24, 5, 7), (16, 3, 4, 6), (8, 2, 3), (3, 2, 5)])
+def test_all_groups_at_once_are_normalised_like_each(shape):
+    x = (torch.randn(shape) * 3 + 1).requires_grad_()
+    norm = BatchNormLocal(shape[1], 8)
+    torch.nn.init.uniform_(norm.weight)
+    torch.nn.init.uniform_(norm.bias)
+    found = []
+    for normalise in (norm, lambda x: norm._all_at_once(x, min(8, len(x)))):
+        normalised = normalise(x)
+        gradients = torch.autograd.grad(normalised.sin().sum(), [x, norm.weight, norm.bias])
+        found.append([normalised, *gradients])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
+
+
 def test_normalisation_equals_batch_norm_within_a_group():
     x = torch.randn(8, 3, 4, 4) * 3 + 1
     want = torch.nn.functional.batch_norm(x, None, None, training=True)

@@ -1,8 +1,6 @@
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from g2m_gan.noise import Stream, derive_seed, draw_normal, draw_uniform
+from g2m_gan.noise import Stream, draw_normal, draw_uniform
 
 KEYS = torch.tensor([3, 1_000_000_007, 0, 2**40])
 
@@ -34,9 +32,3 @@ def test_draws_are_standard_normal_and_independent_between_keys_and_streams():
     assert correlation.abs().max() < 0.08
     assert (rows.mean(dim=1).abs() < 0.08).all()
     assert (rows.std(dim=1) - 1).abs().max() < 0.05
-
-
-@given(key=st.integers(-(2**62), 2**62), stream=st.sampled_from(Stream))
-def test_seeds_are_valid_and_differ_between_neighbours(key, stream):
-    assert 0 <= derive_seed(key, stream) < 2**63
-    assert derive_seed(key, stream) != derive_seed(key + 1, stream)

@@ -34,25 +34,25 @@ def test_losses_of_the_first_steps_stay_what_they_were(micro, small_features, sm
 
 FIRST_LOSSES = [
     {
-        "discriminator": 1.9876642,
-        "real_logit": -0.0043188,
-        "fake_logit": -0.0130151,
-        "generator": 0.014202,
-        "guidance": 2.2013588,
+        "discriminator": 1.9992861,
+        "real_logit": -0.015279,
+        "fake_logit": -0.0169376,
+        "generator": 0.0084307,
+        "guidance": 2.799809,
     },
     {
-        "discriminator": 1.996724,
-        "real_logit": -0.0077039,
-        "fake_logit": -0.0176023,
-        "generator": 0.0042564,
-        "guidance": 2.3789897,
+        "discriminator": 2.006525,
+        "real_logit": -0.0119111,
+        "fake_logit": -0.004453,
+        "generator": 0.0132003,
+        "guidance": 2.3269541,
     },
     {
-        "discriminator": 1.9957041,
-        "real_logit": -0.0150792,
-        "fake_logit": -0.02188,
-        "generator": 0.0183539,
-        "guidance": 2.7861414,
+        "discriminator": 1.9939007,
+        "real_logit": -0.009393,
+        "fake_logit": -0.0199291,
+        "generator": 0.0199958,
+        "guidance": 3.088563,
     },
 ]
 

@@ -187,7 +187,7 @@ class ContrastiveTask:
         def features() -> Tensor:
             return image.features(patches.float() / 127.5 - 1)
 
-        seen = self._frozen_features.get(keys, patches, features) if image.frozen else features()
+        seen = self._frozen_features.get(keys, patches, lambda: [features()])[0] if image.frozen else features()
         embedding: Tensor = image.head(seen)
         return embedding
 

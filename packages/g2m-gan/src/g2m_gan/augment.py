@@ -22,7 +22,7 @@ def augment(
     keys, stream
         The draws' seeds, one a sample.
     """
-    draws = draw_uniform(keys, stream, _DRAWS).to(images.device)
+    draws = draw_uniform(keys.to(images.device, non_blocking=True), stream, _DRAWS)
     if settings.flip:
         images = flip(images, draws[:, 0] < 0.5, draws[:, 1] < 0.5)
     if "color" in settings.policy:

@@ -126,7 +126,8 @@ class GanSettings:
         StageSettings(resolution=128, total_images=6_400_000, trainable="new-layers"),
     )
     batch_size: int = 128  # images of the global batch, over all processes
-    micro_batch: int = 8  # images a process holds activations for at once; memory only, never the result
+    micro_batch: int = 64  # most images a process holds activations for at once; memory only, never the result
+    compile: bool = False  # by torch.compile: minutes at the start for a faster step; as ever where that fails
 
     def __post_init__(self) -> None:
         group = self.discriminator.group_size
@@ -135,12 +136,6 @@ class GanSettings:
             _require(
                 value >= group and value % group == 0, name, f"a multiple of {group} (discriminator.group_size)", value
             )
-        _require(
-            self.micro_batch <= self.batch_size,
-            "micro_batch",
-            f"at most batch_size {self.batch_size}",
-            self.micro_batch,
-        )
         unknown = [name for name in self.augment.policy if name not in POLICIES]
         _require(not unknown, "augment.policy", "any of " + ", ".join(POLICIES), ", ".join(unknown))
         _require(
@@ -211,11 +206,12 @@ def _require(condition: bool, name: str, expected: str, found: object) -> None:
         raise InputError(f"{name}: expected {expected}, found {found}")
 
 
-_PAPER = GanSettings()
+_PAPER = GanSettings(augment=AugmentSettings(flip=False))
 
 PRESETS: dict[str, GanSettings] = {
     # The text: Owkin's ViT-B (Filiot et al. 2023) under the discriminator; lambda 0.2 of a mean; 64 px for 16,000
-    # iterations of 128 images, then 128 px for 50,000 with all layers up to 64 px fixed.
+    # iterations of 128 images, then 128 px for 50,000 with all layers up to 64 px fixed. No flips: the text names them
+    # for neither phase 2a nor its DiffAugment (colour, translation, cutout), only for phase 1 and Stable Diffusion.
     "paper": _PAPER,
     # Its public code, where that differs: Lunit's ViT-S/16 (weights non-commercial); guidance summed over micro-batches
     # of 8 (lambda acts like 1.6) and, above 64 px, on a random 64 px crop; in the second stage every ToRGB layer still
@@ -230,10 +226,11 @@ PRESETS: dict[str, GanSettings] = {
         ),
     ),
     # What we recommend on one GPU: the lite network, guidance as strong as the code's but on the whole image, negatives
-    # with a neighbour's expression, gentler colour augmentation (stain carries meaning), a quarter of the images.
+    # with a neighbour's expression, gentler colour augmentation (stain carries meaning), flips, since tissue has no
+    # upright, a quarter of the images. The encoder reads 128 px, so images go there at once, not by way of 224.
     "base": dataclasses.replace(
         _PAPER,
-        discriminator=DiscriminatorSettings(features="encoder", mismatch_weight=0.5),
+        discriminator=DiscriminatorSettings(features="encoder", feature_px=128, mismatch_weight=0.5),
         augment=AugmentSettings(color=0.5),
         guidance=GuidanceSettings(weight=1.6),
         blur=BlurSettings(images=200_000),
@@ -243,7 +240,6 @@ PRESETS: dict[str, GanSettings] = {
             StageSettings(resolution=128, total_images=1_280_000, trainable="new-layers-and-rgb"),
         ),
         batch_size=64,
-        micro_batch=32,
     ),
     # Minutes on two CPU cores: a small generator at 64 px, no residual blocks, that starts from the patches' colours;
     # heads over all but the finest map of phase 1's small CNN and one over the pixels, negatives with a neighbour's

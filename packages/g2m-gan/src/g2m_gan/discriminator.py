@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from g2m_gan.config import DiscriminatorSettings
 from g2m_gan.errors import InputError
-from g2m_gan.layers import SLOPE
+from g2m_gan.layers import SLOPE, full_precision
 
 Features = Sequence[Tensor]  # each (n, token, channel) or (n, channel, height, width)
 
@@ -35,12 +35,23 @@ class BatchNormLocal(nn.Module):
             raise InputError(
                 f"a batch of {len(x)} cannot be normalised in groups of {group}: use a multiple of {group}"
             )
+        if x.device.type != "cpu":
+            return self._all_at_once(x.float(), group).to(x.dtype)
         # PyTorch's own kernel a group at a time: five times as fast on a CPU as statistics over reshaped groups.
         normalised = [
             functional.batch_norm(part, None, None, self.weight, self.bias, training=True)
             for part in torch.split(x.float(), group)
         ]
         return torch.cat(normalised).to(x.dtype)
+
+    def _all_at_once(self, x: Float[Tensor, "n channel *position"], group: int) -> Float[Tensor, "n channel *position"]:
+        """The same in one kernel, where starting one costs more than what it does: a group's channels are its own."""
+        n, channels = x.shape[:2]
+        rows = x.reshape(n // group, group, channels, -1).transpose(0, 1).reshape(group, n // group * channels, -1)
+        repeated = (n // group,)
+        weight, bias = self.weight.repeat(repeated), self.bias.repeat(repeated)
+        normalised = functional.batch_norm(rows, None, None, weight, bias, training=True)
+        return normalised.reshape(group, n // group, channels, -1).transpose(0, 1).reshape(x.shape)
 
 
 class SpectralConv(nn.Module):
@@ -72,7 +83,8 @@ class SpectralConv(nn.Module):
 
     def forward(self, x: Float[Tensor, "n channel *position"]) -> Float[Tensor, "n out *position"]:
         """Convolve; the size stays."""
-        norm = self.u @ self.weight.flatten(1) @ self.v
+        with full_precision(x.device):
+            norm = self.u @ self.weight.flatten(1) @ self.v
         if self.ring:
             x = functional.pad(x, self.ring, mode="circular")
         return self.convolve(x, self.weight / norm, padding="valid" if self.ring else "same")

@@ -26,8 +26,7 @@ class AveragedModule:
         averages: list[Tensor] = list(self.module.parameters())
         currents: list[Tensor] = list(source.parameters())
         torch._foreach_lerp_(averages, currents, 1 - decay)
-        for average, current in zip(self.module.buffers(), source.buffers(), strict=True):
-            average.copy_(current)
+        torch._foreach_copy_(list(self.module.buffers()), list(source.buffers()))
 
     def state_dict(self) -> dict[str, Tensor]:
         """The averaged weights and buffers, by name."""

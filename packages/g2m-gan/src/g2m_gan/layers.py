@@ -1,5 +1,6 @@
 """Building blocks of the generator, in plain PyTorch (Karras et al. 2020, 2021; Sauer et al. 2023; paper P6)."""
 
+import contextlib
 import math
 
 import torch
@@ -9,6 +10,11 @@ from torch.nn import functional
 
 SLOPE = 0.2  # of the leaky rectifier
 ACTIVATION_GAIN = math.sqrt(2)  # keeps the second moment through it
+
+
+def full_precision(device: torch.device) -> contextlib.AbstractContextManager[None]:
+    """Leave a mixed precision for what half a mantissa would spoil."""
+    return torch.autocast(device.type, enabled=False)
 
 
 class EqualLinear(nn.Module):
@@ -104,7 +110,8 @@ class ModulatedConv(nn.Module):
         """Convolve, add noise and bias, rectify."""
         style = self.style(w)
         weight = self.weight * self.weight_gain
-        demodulation = torch.rsqrt(style.square() @ weight.square().sum(dim=(2, 3)).T + 1e-8)
+        with full_precision(x.device):
+            demodulation = torch.rsqrt(style.float().square() @ weight.square().sum(dim=(2, 3)).T + 1e-8)
         x = x * style[:, :, None, None].to(x.dtype)
         if self.filter is None:
             x = functional.conv2d(x, weight, padding=1)
@@ -177,7 +184,11 @@ class FourierInput(nn.Module):
 
     def forward(self, w: Float[Tensor, "n w_dim"]) -> Float[Tensor, "n channel size size"]:
         """Draw the waves, turned and shifted by the four numbers that w maps to."""
-        cos, sin, shift_x, shift_y = self.affine(w).float().unbind(dim=1)
+        with full_precision(w.device):
+            return self._waves(w.float())
+
+    def _waves(self, w: Float[Tensor, "n w_dim"]) -> Float[Tensor, "n channel size size"]:
+        cos, sin, shift_x, shift_y = self.affine(w).unbind(dim=1)
         length = torch.hypot(cos, sin)
         cos, sin = cos / length, sin / length
         turn = torch.stack([torch.stack([cos, -sin], dim=1), torch.stack([sin, cos], dim=1)], dim=1)

@@ -2,8 +2,8 @@
 
 import dataclasses
 import json
+import os
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,8 +68,9 @@ class StyleGanG(nn.Module):
         """
         self._check(conditions, keys)
         device = self.generator.mapping.mean.device
+        keys = keys.to(device)
         z_dim, noise_count = self.settings.generator.z_dim, sum(self.generator.noise_counts)
-        draws = draw_normal(keys.cpu(), Stream.LATENT, z_dim + noise_count).to(device)
+        draws = draw_normal(keys, Stream.LATENT, z_dim + noise_count)
         images: Tensor = self.generator(draws[:, :z_dim], conditions.to(device), draws[:, z_dim:], truncation)
         return images
 
@@ -123,6 +124,8 @@ class StyleGanG(nn.Module):
     def save_pretrained(self, directory: str | Path, provenance: Mapping[str, Any] | None = None) -> None:
         """Write weights, settings and a model card into a folder; it appears complete or not at all.
 
+        Whom the user's umask allows may read it.
+
         Parameters
         ----------
         directory
@@ -139,13 +142,15 @@ class StyleGanG(nn.Module):
             "settings": dataclasses.asdict(self.settings),
             "provenance": self.provenance | dict(provenance or {}),
         }
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        temporary = target.parent / f".{target.name}.{os.getpid()}"
+        shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
+        temporary.mkdir()
         try:
             weights = {name: value.detach().cpu().contiguous() for name, value in self.generator.state_dict().items()}
             save_file(weights, temporary / WEIGHTS, metadata={"format": "pt"})
             (temporary / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
             (temporary / CARD).write_text(_model_card(config, sum(w.numel() for w in self.generator.parameters())))
-            temporary.chmod(0o755)
+            shutil.copymode(temporary / CONFIG, temporary / WEIGHTS)  # safetensors writes for the owner alone
             if target.exists():
                 discarded = temporary.with_name(temporary.name + ".old")
                 target.rename(discarded)

@@ -11,10 +11,12 @@ from torch import Tensor, nn
 
 from g2m_gan.augment import augment
 from g2m_gan.blur import blur, blur_sigma
+from g2m_gan.compiling import compile_or_not
 from g2m_gan.config import GanSettings, StageSettings
 from g2m_gan.discriminator import Discriminator, add_pixels, feature_shapes
 from g2m_gan.ema import AveragedModule, ema_decay
 from g2m_gan.errors import InputError
+from g2m_gan.frozen_features import FrozenFeatures
 from g2m_gan.generator import Generator, freeze_below
 from g2m_gan.losses import (
     accuracy,
@@ -104,6 +106,8 @@ class GanTask:
         self._parallel_generator: nn.Module = generator
         self._parallel_discriminator: nn.Module = discriminator
         self._accelerator: Any = None
+        # Of held-out patches, which come again at every evaluation
+        self._real_features, self._real_angles = FrozenFeatures(most_bytes=2**30), FrozenFeatures()
 
     @property
     def stage(self) -> StageSettings:
@@ -144,6 +148,12 @@ class GanTask:
     def prepare(self, accelerator: Accelerator) -> None:
         """Move everything to the accelerator's device and let it wrap modules and optimisers."""
         self._accelerator = accelerator
+        if accelerator.device.type == "cuda":
+            for group in (*self.generator_optimizer.param_groups, *self.discriminator_optimizer.param_groups):
+                group |= {"fused": True, "foreach": False}  # one kernel for all parameters
+        if self.settings.compile:
+            for module in (self.generator, *self.discriminator.heads):
+                compile_or_not(module)
         (
             self._parallel_generator,
             self._parallel_discriminator,
@@ -198,31 +208,41 @@ class GanTask:
         for batch in batches:
             n = len(batch["key"])
             n -= n % group if n > group else 0
-            keys, condition, patch = (batch[name][:n] for name in ("key", "embedding", "patch"))
-            real = read_patches(patch, self.stage.resolution)
-            fake = self._draw(self.ema.module, keys, condition, Stream.LATENT)
-            logits = []
-            for images in (real, fake):
-                seen = resize(images, self.settings.discriminator.feature_px or self.stage.resolution)
-                logits.append(self.discriminator(self._features(seen), condition))
-            scores = {
-                "discriminator": hinge_real(logits[0]) + hinge_fake(logits[1]),
-                "real_accuracy": accuracy(logits[0], real=True),
-                "fake_accuracy": accuracy(logits[1], real=False),
-            }
-            if self.guide is not None:
-                scores["guidance"] = self._guidance(fake, keys, condition).mean()
-                scores["guidance_real"] = self._guidance(real, keys, condition).mean()
+            with self._autocast():
+                scores = self._score(*(batch[name][:n] for name in ("key", "embedding", "patch")))
             _accumulate(totals, scores, float(n))
             count += n
         if not count:
             raise InputError("evaluate got no samples: expected at least one batch")
-        return {name: float(total) / count for name, total in totals.items()}
+        sums = torch.stack(list(totals.values())).tolist()  # the one moment that waits for the device
+        return {name: total / count for name, total in zip(totals, sums, strict=True)}
+
+    def _score(self, keys: Tensor, condition: Tensor, patch: Tensor) -> Losses:
+        """Scores of one batch; the frozen networks look at its real patches once in a training."""
+
+        def look(images: Tensor) -> list[Tensor]:
+            return self._features(resize(images, self.settings.discriminator.feature_px or self.stage.resolution))
+
+        real = read_patches(patch, self.stage.resolution)
+        fake = self._draw(self.ema.module, keys, condition, Stream.LATENT)
+        on_real = self.discriminator(self._real_features.get(keys, patch, lambda: look(real)), condition)
+        on_fake = self.discriminator(look(fake), condition)
+        scores = {
+            "discriminator": hinge_real(on_real) + hinge_fake(on_fake),
+            "real_accuracy": accuracy(on_real, real=True),
+            "fake_accuracy": accuracy(on_fake, real=False),
+        }
+        if self.guide is not None:
+            scores["guidance"] = self._guidance(fake, keys, condition).mean()
+            (angle,) = self._real_angles.get(keys, patch, lambda: [self._guidance(real, keys, condition)])
+            scores["guidance_real"] = angle.mean()
+        return scores
 
     def sample(self, conditions: Float[Tensor, "n dim"], seed: int) -> UInt8[Tensor, "n height width 3"]:
         """Draw an image for each condition with the averaged generator."""
         keys = torch.arange(len(conditions)) + 1_000_003 * seed
-        return self._model().generate(conditions, keys).permute(0, 2, 3, 1).contiguous()
+        with self._autocast():
+            return self._model().generate(conditions, keys).permute(0, 2, 3, 1).contiguous()
 
     def state_dict(self) -> dict[str, Any]:
         """What the modules and optimisers do not hold themselves: the averaged generator, as tensors by name."""
@@ -245,9 +265,9 @@ class GanTask:
     def _update_averages(self, images_seen: int) -> None:
         z_dim, batch_size = self.settings.generator.z_dim, self.settings.batch_size
         # Draws of its own rather than the batch's, so that every process moves the mean alike.
-        draws = draw_normal(torch.tensor([images_seen]), Stream.MEAN, batch_size * z_dim)
         mapping = self.generator.mapping
-        mapping.track_mean(draws.reshape(batch_size, z_dim).to(mapping.mean.device))
+        key = torch.full((1,), images_seen, device=mapping.mean.device)
+        mapping.track_mean(draw_normal(key, Stream.MEAN, batch_size * z_dim).reshape(batch_size, z_dim))
         self.ema.update(self.generator, ema_decay(self.settings.ema, images_seen + batch_size, batch_size))
 
     def _set_learning_rates(self, images_seen: int) -> None:
@@ -333,7 +353,7 @@ class GanTask:
 
     def _draw(self, generator: nn.Module, keys: Int[Tensor, " n"], condition: Tensor, stream: Stream) -> Tensor:
         z_dim, counts = self.settings.generator.z_dim, self.generator.noise_counts
-        draws = draw_normal(keys, stream, z_dim + sum(counts)).to(condition.device)
+        draws = draw_normal(keys.to(condition.device, non_blocking=True), stream, z_dim + sum(counts))
         image: Tensor = generator(draws[:, :z_dim], condition, draws[:, z_dim:])
         return image
 

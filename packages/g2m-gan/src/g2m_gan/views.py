@@ -30,6 +30,9 @@ def crop_randomly(images: Float[Tensor, "n 3 h w"], keys: Int[Tensor, " n"], wid
     room = images.shape[2] - width_px
     if width_px <= 0 or room <= 0:
         return images
-    corners = (draw_uniform(keys, Stream.CROP, 2) * (room + 1)).long().tolist()
-    cuts = [image[:, y : y + width_px, x : x + width_px] for image, (y, x) in zip(images, corners, strict=True)]
-    return torch.stack(cuts)
+    corners = (draw_uniform(keys.to(images.device, non_blocking=True), Stream.CROP, 2) * (room + 1)).long()
+    offset = torch.arange(width_px, device=images.device)
+    rows, columns = (corner[:, None] + offset for corner in corners.T)
+    sample = torch.arange(len(images), device=images.device)[:, None, None]
+    # advanced indices around the channel slice put the channels last
+    return images[sample, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
