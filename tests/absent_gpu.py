@@ -43,6 +43,7 @@ def absent_gpu() -> Iterator[None]:
         mock.patch.object(FakeTensor, "device", property(_device)),
         mock.patch.object(torch.nn.Module, "to", _move),
         mock.patch.object(torch.Tensor, "pin_memory", lambda tensor: tensor),
+        mock.patch.object(torch.nn.functional, "scaled_dot_product_attention", _attention),
         mode,
         _Hide(),
     ):
@@ -103,6 +104,23 @@ class _Hide(TorchDispatchMode):
 class _HostGenerator(torch.Generator):
     def __new__(cls, device=None):
         return super().__new__(cls)
+
+
+class _FusedAttention(torch.autograd.Function):
+    """One kernel each way, as CUDA has; elsewhere it is a dozen."""
+
+    @staticmethod
+    def forward(context, query, key, value):
+        context.save_for_backward(query, key, value)
+        return query.new_empty(*query.shape[:-1], value.shape[-1])
+
+    @staticmethod
+    def backward(context, gradient):
+        return tuple(torch.empty_like(tensor) for tensor in context.saved_tensors)
+
+
+def _attention(query, key, value, *_, **__):
+    return _FusedAttention.apply(query, key, value)
 
 
 _DEVICE = FakeTensor.device

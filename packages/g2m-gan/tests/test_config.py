@@ -19,7 +19,7 @@ def test_paper_presets_count_iterations_of_128_images():
     for name in ("paper", "paper-code"):
         settings = PRESETS[name]
         assert settings.batch_size == 128
-        assert settings.micro_batch == 64
+        assert settings.micro_batch == 128
         assert not settings.augment.flip
         assert [stage.total_images for stage in settings.stages] == [16_000 * 128, 50_000 * 128]
         assert settings.ema.half_life_images == 128 * 10_000 / 32

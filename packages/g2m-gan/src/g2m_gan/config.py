@@ -206,7 +206,8 @@ def _require(condition: bool, name: str, expected: str, found: object) -> None:
         raise InputError(f"{name}: expected {expected}, found {found}")
 
 
-_PAPER = GanSettings(augment=AugmentSettings(flip=False))
+# A process holds the whole batch: an estimated 60 GB at 128 px in bf16, of 80; two GPUs halve it, so does micro_batch.
+_PAPER = GanSettings(augment=AugmentSettings(flip=False), micro_batch=128)
 
 PRESETS: dict[str, GanSettings] = {
     # The text: Owkin's ViT-B (Filiot et al. 2023) under the discriminator; lambda 0.2 of a mean; 64 px for 16,000
@@ -240,6 +241,7 @@ PRESETS: dict[str, GanSettings] = {
             StageSettings(resolution=128, total_images=1_280_000, trainable="new-layers-and-rgb"),
         ),
         batch_size=64,
+        micro_batch=64,
     ),
     # Minutes on two CPU cores: a small generator at 64 px, no residual blocks, that starts from the patches' colours;
     # heads over all but the finest map of phase 1's small CNN and one over the pixels, negatives with a neighbour's
