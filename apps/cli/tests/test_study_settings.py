@@ -1,10 +1,12 @@
+import json
+
 import pytest
 
 from g2m_cli.errors import InputError
 from g2m_cli.generation import Request
 from g2m_cli.models import family_of, label_of
 from g2m_cli.pipeline import check_weights
-from g2m_cli.stages.diffusion import diffusion_record
+from g2m_cli.stages.diffusion import diffusion_record, of_study
 from g2m_cli.study_settings import requests, resolve_study
 from g2m_diffusion import InputError as DiffusionInputError
 
@@ -60,6 +62,26 @@ def test_how_images_are_drawn_does_not_make_another_model(tmp_path):
 
     assert record("tissue.sampling.guidance=[1.0, 3.0]", "tissue.sampling.steps=9") == record()
     assert record("tissue.optimizer.lr=0.5") != record()
+
+
+def test_epochs_are_counted_in_the_training_pairs_of_the_study(tmp_path):
+    (tmp_path / "dataset.json").write_text(
+        json.dumps({"id": "d", "samples": {"a": {"split": "train", "spots": 300}, "b": {"split": "test", "spots": 9}}})
+    )
+
+    def settings(*overrides):
+        overrides = (*overrides, "sd.codes.autoencoder=", "sd.denoiser.pretrained=", "sd.codes.views=one")
+        return resolve_study("paper", seed=0, overrides=overrides).diffusion["sd"]
+
+    def record(*overrides):
+        return diffusion_record(tmp_path, tmp_path / "embeddings.h5ad", settings(*overrides))
+
+    assert of_study(settings(), tmp_path).model.total_images == 55 * 300
+    assert record()["settings"]["total_images"] == 55 * 300
+    assert record()["id"] == record("sd.total_images=16500")["id"] != record("sd.epochs=54.5")["id"]
+    assert of_study(settings("sd.total_images=64"), tmp_path).model.total_images == 64
+    with pytest.raises(DiffusionInputError, match="epochs: expected a study with training pairs"):
+        of_study(settings(), tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
