@@ -20,6 +20,13 @@ def test_generators_belong_to_the_preset_unless_named(preset, generators):
     assert resolve_study(preset, seed=0, generators=["sd"]).generators == ("sd",)
 
 
+def test_training_is_watched_in_paper_presets_whichever_row_a_family_has():
+    found = resolve_study("paper-code", seed=0, generators=["tissue"])
+    loops = [found.encoders.loop, found.diffusion["tissue"].loop, found.diffusion["sd"].loop, found.autoencoder.loop]
+    assert [loop.evaluations for loop in loops] == [20] * 4
+    assert resolve_study("tiny", seed=0).encoders.loop.evaluations == 0
+
+
 def test_overrides_reach_their_stage_and_decide_whether_an_autoencoder_is_trained():
     found = resolve_study(
         "tiny", seed=0, generators=["gan", "sd"], overrides=["sd.batch_size=4", "vae.batch_size=5", "gan.batch_size=8"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from g2m_cli.errors import InputError
 from g2m_cli.generation import Request, strength_name
-from g2m_cli.settings import RunSettings, resolve
+from g2m_cli.settings import RunSettings, loop_of, resolve
 
 if TYPE_CHECKING:
     from g2m_diffusion import AutoencoderSettings, DiffusionSettings
@@ -98,6 +98,7 @@ def resolve_study(
     from g2m_interpret import PRESETS as INTERPRETATIONS
 
     by_stage = grouped(overrides, ("encoders", *GENERATORS, "vae", "eval", "interpret"))
+    loop = loop_of(preset)  # also of rows that go by another name
     encoders: RunSettings[Any] = resolve(ENCODERS, preset, overrides=by_stage["encoders"], seed=seed)
     chosen = check_generators(DEFAULT_GENERATORS[preset] if generators is None else generators)
     found = StudySettings(
@@ -105,11 +106,11 @@ def resolve_study(
         encoders=encoders,
         gan=resolve(GANS, preset, overrides=by_stage[GAN], seed=seed),
         diffusion={
-            family: resolve(DIFFUSION, rows[preset], overrides=by_stage[family], seed=seed)
+            family: resolve(DIFFUSION, rows[preset], overrides=by_stage[family], seed=seed, loop=loop)
             for family, rows in FAMILIES.items()
         },
         autoencoder=resolve(
-            AUTOENCODER_PRESETS, "tiny" if preset == "tiny" else "base", overrides=by_stage["vae"], seed=seed
+            AUTOENCODER_PRESETS, "tiny" if preset == "tiny" else "base", overrides=by_stage["vae"], seed=seed, loop=loop
         ),
         evaluation=resolve(EVALUATIONS, preset, overrides=by_stage["eval"], seed=seed),
         interpretation=resolve(INTERPRETATIONS, preset, overrides=by_stage["interpret"], seed=seed),
