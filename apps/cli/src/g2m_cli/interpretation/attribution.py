@@ -126,7 +126,8 @@ def write_attribution(
     metrics: dict[str, Any] = {
         "completeness_error": worst,
         "pairs": attributed.n_obs,
-        "clusters": {name: int((labels == name).sum()) for name in sorted({*labels} - {""})},
+        "clusters": _sizes(labels),
+        **({"clusters_of_sections": _sizes_of_sections(labels, spots)} if alone else {}),
         **{f"top_genes_shared_with_{name}": share for name, share in shared.mean().items()},
         "top_genes_shared_by_halves": attributed.obs[HALVES].mean(),
         **({} if scores is None else driver_metrics(scores)),
@@ -262,6 +263,15 @@ def _wanted(groups: dict[str, NDArray[np.str_]], pairs: Pairs | None) -> dict[st
             f"no two clusters to compare; the spots have {', '.join(every) or 'none'}: choose other sections or pairs"
         )
     return wanted
+
+
+def _sizes(labels: NDArray[np.str_]) -> dict[str, int]:
+    return {name: int((labels == name).sum()) for name in sorted({*labels.tolist()} - {""})}
+
+
+def _sizes_of_sections(labels: NDArray[np.str_], spots: PairedDataset) -> dict[str, dict[str, int]]:
+    section = spots.obs["sample"].to_numpy().astype(str)
+    return {name: _sizes(labels[section == name]) for name in spots.samples}
 
 
 def _few(labels: NDArray[np.str_], found: AnnData) -> list[str]:
