@@ -9,6 +9,7 @@ from g2m_cli.pipeline import check_weights
 from g2m_cli.stages.diffusion import diffusion_record, of_study
 from g2m_cli.study_settings import requests, resolve_study
 from g2m_diffusion import InputError as DiffusionInputError
+from g2m_eval import PaperSettings
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,12 @@ def test_overrides_reach_their_stage_and_decide_whether_an_autoencoder_is_traine
     assert [found.wants_autoencoder(name) for name in ("gan", "sd")] == [False, True]
     other = resolve_study("tiny", seed=0, generators=["sd"], overrides=["sd.codes.autoencoder=/a/vae"])
     assert not other.wants_autoencoder("sd")
+
+
+def test_paper_presets_end_with_the_papers_page():
+    assert resolve_study("paper", seed=0).paper == PaperSettings(page=True, seeds=4)
+    assert not resolve_study("base", seed=0).paper.page
+    assert resolve_study("tiny", seed=0, overrides=["paper.page=true", "paper.seeds=2"]).paper.seeds == 2
 
 
 def test_interpretation_has_settings_of_its_own():
@@ -100,7 +107,7 @@ def test_epochs_are_counted_in_the_training_pairs_of_the_study(tmp_path):
         ({"overrides": ["vae.batch_size=4"]}, "no stage vae"),
         ({"overrides": ["tissue.batchsize=4"]}, r"unknown setting batchsize; did you mean batch_size\?"),
         ({"overrides": ["interpret.attribution.top=4"]}, "unknown setting attribution.top; did you mean"),
-        ({"overrides": ["data.x=4"]}, "STAGE one of encoders, gan, tissue, sd, vae, eval, interpret"),
+        ({"overrides": ["data.x=4"]}, "STAGE one of encoders, gan, tissue, sd, vae, eval, interpret, paper"),
     ],
 )
 def test_mistakes_are_named(arguments, message):

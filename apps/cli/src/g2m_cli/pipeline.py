@@ -20,6 +20,7 @@ from g2m_cli.stages.diffusion import diffusion_record, train_diffusion, weights_
 from g2m_cli.stages.encoders import encoders_record, train_encoders
 from g2m_cli.stages.gan import gan_record, train_gan
 from g2m_cli.stages.interpretation import InterpretationStages
+from g2m_cli.stages.paper import PaperStages
 from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
 from g2m_cli.study_settings import GAN, StudySettings, requests, resolve_study
 from g2m_cli.training import Launch
@@ -42,7 +43,7 @@ def run_study(
     workers: int = 1,
     launch: Launch | None = None,
 ) -> Path:
-    """Take a study from its manifest to a report.
+    """Take a study from its manifest to a report, and of a paper preset to the paper's tables and figures.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def run_study(
         Diffusion models draw at most this many test spots, drawn at random; all by default.
     overrides
         ``STAGE.key=value``, the stage one of ``encoders``, ``gan``, ``tissue``, ``sd``, ``vae``, ``eval``,
-        ``interpret``.
+        ``interpret``, ``paper``.
     workers
         Sections of the dataset built at the same time.
     launch
@@ -83,6 +84,8 @@ def run_study(
     work.build(manifest, workers=workers)
     genes = InterpretationStages(work.study, settings, work.artefacts)
     genes.check_gene_sets()
+    paper = PaperStages(work.study, settings, work.artefacts, limit=spots)
+    paper.check()
     work.train_encoders()
     models: list[str] = []
     for generator in settings.generators:
@@ -94,6 +97,8 @@ def run_study(
     genes.enrich()
     genes.perturb()
     work.report(models, genes.space)
+    paper.score(models)
+    paper.write(models, genes.space)
     return work.study.report / "report.html"
 
 

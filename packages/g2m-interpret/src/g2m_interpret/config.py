@@ -122,8 +122,8 @@ class InterpretationSettings:
 
 PRESETS: Mapping[str, InterpretationSettings] = MappingProxyType(
     {
-        # The paper's tables are of each section's own clusters; its text lists the steps with averaged embeddings; GO:CC
-        # at p < 0.02 of the 100 top genes.
+        # The paper's tables are of each section's own clusters; its text lists the steps with averaged embeddings;
+        # GO:CC at p < 0.02 of the 100 top genes.
         "paper": InterpretationSettings(
             clusters="samplewise",
             attribution=AttributionSettings(reference="mean-embedding"),
