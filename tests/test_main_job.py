@@ -62,8 +62,8 @@ def test_metrics_hold_the_agreed_keys(study):
     assert {"closer_than_held_out", "auc", "median_distance"} <= set(gan["memorisation"])
     assert {"position", "sections"} <= set(gan["stain"])
     assert {
-        "ari_joint_vs_samplewise", "ari_joint_vs_sample", "ari_expression_vs_sample", "ari_region_vs_sample",
-        "ari_joint_vs_region",
+        "ari_joint_vs_samplewise", "ari_joint_vs_samplewise_pooled", "ari_joint_vs_sample", "ari_expression_vs_sample",
+        "ari_region_vs_sample", "ari_joint_vs_region",
     } <= set(metrics["clusters"])  # fmt: skip
     assert {"driver_auroc_mean", "driver_auroc_min", "difference_of_means_auroc", "completeness_error"} <= set(
         metrics["attribution"]

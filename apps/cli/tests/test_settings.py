@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from g2m_cli.errors import InputError
-from g2m_cli.settings import describe, resolve
+from g2m_cli.settings import LoopSettings, describe, resolve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +26,17 @@ class Model:
 
 
 PRESETS = {"base": Model(), "tiny": Model(backbone="test")}
+
+
+def test_paper_presets_evaluate_twenty_times_a_stage_and_others_at_its_end():
+    paper = resolve({"paper": Model()}, "paper").loop
+    assert paper.over(16_924_215).evaluate_images == 846_210
+    assert paper.over(9).evaluate_images == 1
+    assert (
+        resolve({"paper": Model()}, "paper", overrides=["loop.evaluate_images=7"]).loop.over(640).evaluate_images == 7
+    )
+    assert resolve({"paper": Model()}, "paper", overrides=["loop.evaluations=0"]).loop.over(640).evaluate_images == 0
+    assert resolve(PRESETS, "tiny").loop == LoopSettings()
 
 
 def test_override_wins_over_file_wins_over_preset(tmp_path):

@@ -1,10 +1,14 @@
+import json
+
 import pytest
 
 from g2m_cli.errors import InputError
 from g2m_cli.generation import Request
 from g2m_cli.models import family_of, label_of
-from g2m_cli.stages.diffusion import diffusion_record
+from g2m_cli.stages.diffusion import diffusion_record, of_study
 from g2m_cli.study_settings import requests, resolve_study
+from g2m_diffusion import InputError as DiffusionInputError
+from g2m_eval import PaperSettings
 
 
 @pytest.mark.parametrize(
@@ -16,6 +20,13 @@ def test_generators_belong_to_the_preset_unless_named(preset, generators):
     assert resolve_study(preset, seed=0, generators=["sd"]).generators == ("sd",)
 
 
+def test_training_is_watched_in_paper_presets_whichever_row_a_family_has():
+    found = resolve_study("paper-code", seed=0, generators=["tissue"])
+    loops = [found.encoders.loop, found.diffusion["tissue"].loop, found.diffusion["sd"].loop, found.autoencoder.loop]
+    assert [loop.evaluations for loop in loops] == [20] * 4
+    assert resolve_study("tiny", seed=0).encoders.loop.evaluations == 0
+
+
 def test_overrides_reach_their_stage_and_decide_whether_an_autoencoder_is_trained():
     found = resolve_study(
         "tiny", seed=0, generators=["gan", "sd"], overrides=["sd.batch_size=4", "vae.batch_size=5", "gan.batch_size=8"]
@@ -24,6 +35,12 @@ def test_overrides_reach_their_stage_and_decide_whether_an_autoencoder_is_traine
     assert [found.wants_autoencoder(name) for name in ("gan", "sd")] == [False, True]
     other = resolve_study("tiny", seed=0, generators=["sd"], overrides=["sd.codes.autoencoder=/a/vae"])
     assert not other.wants_autoencoder("sd")
+
+
+def test_paper_presets_end_with_the_papers_page():
+    assert resolve_study("paper", seed=0).paper == PaperSettings(page=True, seeds=4)
+    assert not resolve_study("base", seed=0).paper.page
+    assert resolve_study("tiny", seed=0, overrides=["paper.page=true", "paper.seeds=2"]).paper.seeds == 2
 
 
 def test_interpretation_has_settings_of_its_own():
@@ -60,6 +77,26 @@ def test_how_images_are_drawn_does_not_make_another_model(tmp_path):
     assert record("tissue.optimizer.lr=0.5") != record()
 
 
+def test_epochs_are_counted_in_the_training_pairs_of_the_study(tmp_path):
+    (tmp_path / "dataset.json").write_text(
+        json.dumps({"id": "d", "samples": {"a": {"split": "train", "spots": 300}, "b": {"split": "test", "spots": 9}}})
+    )
+
+    def settings(*overrides):
+        overrides = (*overrides, "sd.codes.autoencoder=", "sd.denoiser.pretrained=", "sd.codes.views=one")
+        return resolve_study("paper", seed=0, overrides=overrides).diffusion["sd"]
+
+    def record(*overrides):
+        return diffusion_record(tmp_path, tmp_path / "embeddings.h5ad", settings(*overrides))
+
+    assert of_study(settings(), tmp_path).model.total_images == 55 * 300
+    assert record()["settings"]["total_images"] == 55 * 300
+    assert record()["id"] == record("sd.total_images=16500")["id"] != record("sd.epochs=54.5")["id"]
+    assert of_study(settings("sd.total_images=64"), tmp_path).model.total_images == 64
+    with pytest.raises(DiffusionInputError, match="epochs: expected a study with training pairs"):
+        of_study(settings(), tmp_path / "nowhere")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -69,7 +106,7 @@ def test_how_images_are_drawn_does_not_make_another_model(tmp_path):
         ({"overrides": ["vae.batch_size=4"]}, "no stage vae"),
         ({"overrides": ["tissue.batchsize=4"]}, r"unknown setting batchsize; did you mean batch_size\?"),
         ({"overrides": ["interpret.attribution.top=4"]}, "unknown setting attribution.top; did you mean"),
-        ({"overrides": ["data.x=4"]}, "STAGE one of encoders, gan, tissue, sd, vae, eval, interpret"),
+        ({"overrides": ["data.x=4"]}, "STAGE one of encoders, gan, tissue, sd, vae, eval, interpret, paper"),
     ],
 )
 def test_mistakes_are_named(arguments, message):

@@ -39,7 +39,7 @@ def test_the_paper_s_numbers():
     # reference/MODEL_FACTS.md section 4, paper A3
     for name, batch in (("paper", 32), ("paper-code", 128)):
         settings = PRESETS[name]
-        assert settings.total_images == 55 * 307_713
+        assert settings.of_pairs(307_713).total_images == 55 * 307_713
         assert settings.batch_size == batch
         assert settings.micro_batch == 32
         assert settings.optimizer.lr == 1e-5
@@ -52,6 +52,18 @@ def test_the_paper_s_numbers():
             resolution=128, autoencoder="CompVis/stable-diffusion-v1-4", views="flips"
         )
         assert settings.denoiser.pretrained == "CompVis/stable-diffusion-v1-4"
+
+
+def test_epochs_are_of_the_study_at_hand_unless_images_are_given():
+    paper = PRESETS["paper"]
+    assert (paper.total_images, paper.epochs) == (0, 55)
+    assert paper.of_pairs(37_283).total_images == 55 * 37_283
+    assert dataclasses.replace(paper, epochs=0.5).of_pairs(3).total_images == 2
+    given = dataclasses.replace(paper, total_images=64)
+    assert given.of_pairs(37_283) == given
+    assert all(settings.total_images for name, settings in PRESETS.items() if not name.startswith("paper"))
+    with pytest.raises(InputError, match="epochs: expected a study with training pairs"):
+        paper.of_pairs(0)
 
 
 def test_base_shows_the_condition_to_the_same_network():
@@ -93,6 +105,8 @@ def test_settings_import_no_torch():
     ("values", "named"),
     [
         ({"batch_size": 0}, "batch_size"),
+        ({"total_images": -1}, "total_images"),
+        ({"total_images": 0}, "epochs"),
         ({"codes": {"resolution": 15}}, "codes.resolution"),
         ({"codes": {"resolution": 4}}, "codes.resolution"),
         ({"codes": {"pixel_block": 0}}, "codes.pixel_block"),

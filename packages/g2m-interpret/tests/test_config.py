@@ -1,6 +1,12 @@
 import pytest
 
-from g2m_interpret.config import PRESETS, AttributionSettings, EnrichmentSettings, PerturbationSettings
+from g2m_interpret.config import (
+    PRESETS,
+    AttributionSettings,
+    EnrichmentSettings,
+    InterpretationSettings,
+    PerturbationSettings,
+)
 from g2m_interpret.errors import InputError
 
 
@@ -18,6 +24,13 @@ from g2m_interpret.errors import InputError
 def test_settings_that_cannot_be_computed_are_refused(make, word):
     with pytest.raises(InputError, match=word):
         make()
+
+
+def test_the_paper_compares_each_sections_own_clusters():
+    assert PRESETS["paper"].clusters == PRESETS["paper-code"].clusters == "samplewise"
+    assert PRESETS["base"].clusters == PRESETS["tiny"].clusters == ""
+    with pytest.raises(InputError, match="clusters is 'each'"):
+        InterpretationSettings(clusters="each")
 
 
 def test_the_paper_and_its_code_differ_in_the_reference():

@@ -21,6 +21,7 @@ from g2m_cli.stages.diffusion import diffusion_record, train_diffusion
 from g2m_cli.stages.encoders import encoders_record, train_encoders
 from g2m_cli.stages.gan import gan_record, train_gan
 from g2m_cli.stages.interpretation import InterpretationStages
+from g2m_cli.stages.paper import PaperStages
 from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
 from g2m_cli.study_settings import GAN, StudySettings, requests, resolve_study
 from g2m_cli.training import Launch
@@ -44,7 +45,7 @@ def run_study(
     workers: int = 1,
     launch: Launch | None = None,
 ) -> Path:
-    """Take a study from its manifest to a report.
+    """Take a study from its manifest to a report, and of a paper preset to the paper's tables and figures.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ def run_study(
         Diffusion models draw at most this many test spots, drawn at random; all by default.
     overrides
         ``STAGE.key=value``, the stage one of ``encoders``, ``gan``, ``tissue``, ``sd``, ``vae``, ``eval``,
-        ``interpret``.
+        ``interpret``, ``paper``.
     workers
         Sections of the dataset built at the same time.
     launch
@@ -80,19 +81,24 @@ def run_study(
     """
     settings = resolve_study(preset, seed=seed, generators=generators, overrides=overrides)
     check_splits(manifest)
-    by_main_process(lambda: check_weights(settings, Study(out)))
     work = StudyRun(Study(out), settings, Artefacts(out), launch or Launch())
     genes = InterpretationStages(work.study, settings, work.artefacts)
+    paper = PaperStages(work.study, settings, work.artefacts, limit=spots)
 
     def prepare() -> None:
+        check_weights(settings, work.study)
+        paper.check()
         work.build(manifest, workers=workers)
         genes.check_gene_sets()
 
     def interpret_and_report() -> None:
+        models = work.models(spots)
         genes.attribute()
         genes.enrich()
         genes.perturb()
-        work.report(work.models(spots), genes.space)
+        work.report(models, genes.space)
+        paper.score(models)
+        paper.write(models, genes.space)
 
     # several processes train together; all else is the main one's
     by_main_process(prepare)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 
 from g2m_cli.errors import InputError, is_user_error
@@ -26,11 +27,24 @@ class LoopSettings:
     checkpoint_images: int = 0
     """Images between checkpoints; 0 leaves it to the clock."""
     evaluate_images: int = 0
-    """Images between evaluations on the validation pairs; 0 evaluates at the end only."""
+    """Images between evaluations on the validation pairs; 0 leaves it to ``evaluations``."""
+    evaluations: int = 0
+    """Evaluations on the validation pairs, spread evenly over a stage; 0 and 1 evaluate at its end only."""
     sample_images: int = 0
     """Images between sheets of generated samples; 0 draws one at the end only."""
     keep_checkpoints: int = 2
     """How many checkpoints are kept."""
+
+    def over(self, total_images: int) -> LoopSettings:
+        """Give the same loop with the images between evaluations known, for a stage of so many images."""
+        if self.evaluate_images or self.evaluations < 2:
+            return self
+        return replace(self, evaluate_images=max(total_images // self.evaluations, 1))
+
+
+_WATCHED = LoopSettings(evaluations=20)  # the paper judged convergence on a section of its own (A1)
+LOOPS: Mapping[str, LoopSettings] = MappingProxyType({"paper": _WATCHED, "paper-code": _WATCHED})
+"""By preset, the loop to start from; of others the plain one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +58,11 @@ class RunSettings(Generic[S]):
     def to_dict(self) -> dict[str, Any]:
         """Give the settings as they are written to settings.json: the model's keys, ``loop`` and ``seed``."""
         return {**asdict(self.model), "loop": asdict(self.loop), "seed": self.seed}  # type: ignore[call-overload]
+
+
+def loop_of(preset: str) -> LoopSettings:
+    """Give a preset's loop."""
+    return LOOPS.get(preset, LoopSettings())
 
 
 def learned(settings: RunSettings[Any]) -> dict[str, Any]:
@@ -75,7 +94,7 @@ def resolve(
     seed
         Seed of the run, unless the file or an override gives one.
     loop
-        Loop settings to start from.
+        Loop settings to start from; by default those of the preset.
 
     Raises
     ------
@@ -85,7 +104,7 @@ def resolve(
     if preset not in presets:
         raise InputError(f"no preset {preset!r}{_nearest(preset, list(presets))}; there are: {', '.join(presets)}")
     row = presets[preset]
-    values: dict[str, Any] = {**asdict(row), "loop": asdict(loop or LoopSettings()), "seed": seed}  # type: ignore[call-overload]
+    values: dict[str, Any] = {**asdict(row), "loop": asdict(loop or loop_of(preset)), "seed": seed}  # type: ignore[call-overload]
     if config is not None:
         _merge(values, _read_toml(config), where=str(config), prefix="")
     for override in overrides:

@@ -57,6 +57,15 @@ def dataset_id(folder: Path) -> str | None:
         return None
 
 
+def training_pairs(folder: Path) -> int:
+    """Count the training pairs of a dataset without opening it; 0 where there is none."""
+    try:
+        samples = json.loads((folder / "dataset.json").read_text())["samples"]
+        return sum(int(sample["spots"]) for sample in samples.values() if sample["split"] == "train")
+    except (OSError, KeyError, TypeError, ValueError):
+        return 0
+
+
 def embeddings_id(path: Path) -> str | None:
     """Read the id of an embeddings file without loading it."""
     return _text_in(path, "uns/provenance/id")

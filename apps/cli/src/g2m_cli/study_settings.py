@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from g2m_cli.errors import InputError
 from g2m_cli.generation import Request, strength_name
-from g2m_cli.settings import RunSettings, resolve
+from g2m_cli.settings import RunSettings, loop_of, resolve
 
 if TYPE_CHECKING:
     from g2m_diffusion import AutoencoderSettings, DiffusionSettings
     from g2m_encoders import EncoderSettings
-    from g2m_eval import EvaluationSettings
+    from g2m_eval import EvaluationSettings, PaperSettings
     from g2m_gan import GanSettings
     from g2m_interpret import InterpretationSettings
 
@@ -41,6 +41,7 @@ class StudySettings:
     autoencoder: RunSettings[AutoencoderSettings]
     evaluation: RunSettings[EvaluationSettings]
     interpretation: RunSettings[InterpretationSettings]
+    paper: PaperSettings
 
     def wants_autoencoder(self, generator: str) -> bool:
         """Whether a generator works on latents of an autoencoder of the study's own."""
@@ -81,8 +82,8 @@ def resolve_study(
     generators
         Which to train and score; by default those that belong to the preset.
     overrides
-        ``STAGE.key=value`` with STAGE ``encoders``, ``gan``, ``tissue``, ``sd``, ``vae``, ``eval`` or
-        ``interpret``.
+        ``STAGE.key=value`` with STAGE ``encoders``, ``gan``, ``tissue``, ``sd``, ``vae``, ``eval``,
+        ``interpret`` or ``paper``.
 
     Raises
     ------
@@ -93,11 +94,13 @@ def resolve_study(
     from g2m_diffusion import AUTOENCODER_PRESETS, FAMILIES
     from g2m_diffusion import PRESETS as DIFFUSION
     from g2m_encoders import PRESETS as ENCODERS
+    from g2m_eval import PAPERS
     from g2m_eval import PRESETS as EVALUATIONS
     from g2m_gan import PRESETS as GANS
     from g2m_interpret import PRESETS as INTERPRETATIONS
 
-    by_stage = grouped(overrides, ("encoders", *GENERATORS, "vae", "eval", "interpret"))
+    by_stage = grouped(overrides, ("encoders", *GENERATORS, "vae", "eval", "interpret", "paper"))
+    loop = loop_of(preset)  # also of rows that go by another name
     encoders: RunSettings[Any] = resolve(ENCODERS, preset, overrides=by_stage["encoders"], seed=seed)
     chosen = check_generators(DEFAULT_GENERATORS[preset] if generators is None else generators)
     found = StudySettings(
@@ -105,16 +108,19 @@ def resolve_study(
         encoders=encoders,
         gan=resolve(GANS, preset, overrides=by_stage[GAN], seed=seed),
         diffusion={
-            family: resolve(DIFFUSION, rows[preset], overrides=by_stage[family], seed=seed)
+            family: resolve(DIFFUSION, rows[preset], overrides=by_stage[family], seed=seed, loop=loop)
             for family, rows in FAMILIES.items()
         },
         autoencoder=resolve(
-            AUTOENCODER_PRESETS, "tiny" if preset == "tiny" else "base", overrides=by_stage["vae"], seed=seed
+            AUTOENCODER_PRESETS, "tiny" if preset == "tiny" else "base", overrides=by_stage["vae"], seed=seed, loop=loop
         ),
         evaluation=resolve(EVALUATIONS, preset, overrides=by_stage["eval"], seed=seed),
         interpretation=resolve(INTERPRETATIONS, preset, overrides=by_stage["interpret"], seed=seed),
+        paper=resolve(PAPERS, preset, overrides=by_stage["paper"], seed=seed).model,
     )
-    stages = {"encoders", *chosen, "eval", "interpret"} | {"vae" for name in chosen if found.wants_autoencoder(name)}
+    stages = {"encoders", *chosen, "eval", "interpret", "paper"} | {
+        "vae" for name in chosen if found.wants_autoencoder(name)
+    }
     for stage, settings in by_stage.items():
         if settings and stage not in stages:
             raise InputError(f"--set {stage}.{settings[0]}: this study has no stage {stage}; see --generators")

@@ -134,6 +134,22 @@ def test_a_real_study_loses_the_genes_by_which_its_largest_cluster_is_known(with
     )
 
 
+def test_paper_presets_compare_each_sections_own_clusters(with_space, interpret):
+    assert interpret("attribute", "--preset", "paper", "--set", "attribution.tolerance=0.1").exit_code == 0
+    folder = with_space.root / "interpret" / "attribution"
+    pairs = pd.read_csv(folder / "pairs.csv")
+    assert set(zip(pairs["sample"], pairs["query"], strict=True)) == {
+        ("A", "CX"), ("A", "BAT"), ("B", "CX"), ("B", "ISOM"),
+    }  # fmt: skip
+    sizes = json.loads((folder / "metrics.json").read_text())["attribution"]["clusters_of_sections"]
+    assert sizes == {"A": {"BAT": 12, "CX": 12}, "B": {"CX": 12, "ISOM": 12}}
+    request = knockout_request(with_space, model="gan", limit=5)
+    assert request.where == {"samplewise": "BAT", "sample": "A"}
+    assert "tell BAT from CX best" in request.label
+    genes, *_ = interpretation_chapters(with_space).sections
+    assert list(genes.tables[0].table["sample"].unique()) == ["A", "B"]
+
+
 def test_spots_are_shared_out_evenly_among_regions():
     labels = pd.Series(["a"] * 50 + ["b"] * 3 + ["c"] * 9 + [""] * 9).to_numpy().astype(str)
     rows = spread_rows(labels, ["a", "b"], 8, seed=0)

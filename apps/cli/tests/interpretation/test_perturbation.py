@@ -122,7 +122,10 @@ def test_spots_are_those_of_which_all_holds(with_truth, with_space):
         (["--gene-set", "NONE", "--knockout"], "no set 'NONE' among its 3"),
         (["--genes", "Gene1", "--knockout", "--model", "sd"], "no generator of this name; there are: gan"),
         (["--genes", "Gene1", "--knockout", "--spots", "region=BAT"], "no region 'BAT'; there are: CX, fat & glands"),
-        (["--genes", "Gene1", "--knockout", "--spots", "cluster=CX"], "expected region=, joint= or sample="),
+        (
+            ["--genes", "Gene1", "--knockout", "--spots", "cluster=CX"],
+            "expected region=, joint=, samplewise= or",
+        ),
         (["--genes", "Gene1", "--knockout", "--spots", "joint=CX"], "run `g2m eval space"),
     ],
 )

@@ -11,8 +11,6 @@ from g2m_diffusion.errors import InputError
 STUDY = "study"
 """Value of ``codes.autoencoder`` that stands for one trained on the study's own patches (`g2m diffusion train-vae`)."""
 
-HD_PAIRS = 307_713  # of the paper's Visium HD section; its epochs are counted in these
-
 
 @dataclass(frozen=True, kw_only=True)
 class CodeSettings:
@@ -104,14 +102,21 @@ class DiffusionSettings:
     optimizer: OptimizerSettings = field(default_factory=OptimizerSettings)
     ema: EmaSettings = field(default_factory=EmaSettings)
     sampling: SamplingSettings = field(default_factory=SamplingSettings)
-    total_images: int = 5_000_000  # images seen in training
+    total_images: int = 5_000_000  # images seen in training; 0: `epochs` of them
+    epochs: float = 0.0  # passes over the study's own training pairs, where total_images is 0
     batch_size: int = 256  # images of the global batch, over all processes
     micro_batch: int = 64  # images a process holds activations for at once; memory only, never the result
 
     def __post_init__(self) -> None:
         codes, condition, objective = self.codes, self.condition, self.objective
+        _require(self.total_images >= 0, "total_images", "a positive number, or 0 for `epochs`", self.total_images)
+        _require(
+            self.total_images > 0 or 0 < self.epochs < math.inf,
+            "epochs",
+            "a positive number where total_images is 0",
+            self.epochs,
+        )
         positive = {
-            "total_images": self.total_images,
             "batch_size": self.batch_size,
             "micro_batch": self.micro_batch,
             "codes.pixel_block": codes.pixel_block,
@@ -189,6 +194,19 @@ class DiffusionSettings:
             "one or more finite numbers from 0 (1 is no guidance)",
             strengths,
         )
+
+    def of_pairs(self, pairs: int) -> "DiffusionSettings":
+        """Give the same settings with `total_images` known, for a study of so many training pairs.
+
+        Raises
+        ------
+        InputError
+            There is no pair to count epochs in.
+        """
+        if self.total_images:
+            return self
+        _require(pairs > 0, "epochs", "a study with training pairs", pairs)
+        return dataclasses.replace(self, total_images=math.ceil(self.epochs * pairs))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "DiffusionSettings":
@@ -273,7 +291,8 @@ _PAPER = DiffusionSettings(
     # 0.9999 at every update of 32 images; after n updates at most (1 + n) / (10 + n), like diffusers' EMAModel
     ema=EmaSettings(half_life_images=221_800.0, ramp_up=0.077),
     sampling=SamplingSettings(steps=50, guidance=(1.0, 3.0, 7.0)),
-    total_images=55 * HD_PAIRS,
+    total_images=0,
+    epochs=55.0,
     batch_size=32,
     micro_batch=32,
 )
@@ -289,8 +308,9 @@ _TINY = DiffusionSettings(
 )
 
 PRESETS: dict[str, DiffusionSettings] = {
-    # The text: SD 1.4's U-Net fine-tuned for 55 epochs of 307,713 pairs, everything else frozen; batch 32, lr 1e-5; the
-    # embedding as one token, padded with ones from 512 to 768; one condition in ten is the null embedding.
+    # The text: SD 1.4's U-Net fine-tuned for 55 epochs (the paper's are of 307,713 pairs), everything else frozen;
+    # batch 32, lr 1e-5; the embedding as one token, padded with ones from 512 to 768; one condition in ten is the null
+    # embedding.
     "paper": _PAPER,
     # Its public code, where that differs: gradients accumulated over four batches of 32. Not its two defects
     # (conditions dropped by the batch; averaged weights written over the live ones at each checkpoint).
@@ -309,6 +329,7 @@ PRESETS: dict[str, DiffusionSettings] = {
         ema=EmaSettings(half_life_images=50_000.0),
         sampling=SamplingSettings(steps=30, guidance=(1.0, 3.0)),
         total_images=2_000_000,
+        epochs=0.0,
         batch_size=64,
     ),
     # A model made for tissue, from scratch on one GPU: straight paths in pixels at 128 px.

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from g2m_eval.blocks import spatial_blocks
-    from g2m_eval.config import MOUSE_KIDNEY, PRESETS, EvaluationSettings, MarkerSet, SpaceSettings
+    from g2m_eval.config import (
+        MOUSE_KIDNEY,
+        PAPERS,
+        PRESETS,
+        EvaluationSettings,
+        MarkerSet,
+        PaperSettings,
+        SpaceSettings,
+    )
     from g2m_eval.distances.compare import Distances, compare_sets
     from g2m_eval.distances.frechet import FeatureStatistics, frechet_distance
     from g2m_eval.distances.kernel import KernelDistance, kernel_distance
@@ -96,7 +104,9 @@ _HOME = {
     "MeanColourClassifier": "fidelity.regions",
     "MemorisationEvaluation": "memorisation",
     "MemorisationYardstick": "memorisation",
+    "PAPERS": "config",
     "PRESETS": "config",
+    "PaperSettings": "config",
     "PatchFeatures": "space.images",
     "Patches": "extractors.base",
     "ReaderScores": "reader_study.score",
@@ -175,6 +185,7 @@ _HOME = {
 }
 __all__ = [
     "MOUSE_KIDNEY",
+    "PAPERS",
     "PRESETS",
     "STATISTICS",
     "Candidates",
@@ -199,6 +210,7 @@ __all__ = [
     "MeanColourClassifier",
     "MemorisationEvaluation",
     "MemorisationYardstick",
+    "PaperSettings",
     "PatchFeatures",
     "Patches",
     "ReaderScores",

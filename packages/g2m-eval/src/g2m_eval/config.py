@@ -85,6 +85,30 @@ class EvaluationSettings:
                 raise InputError(f"{name}: expected a positive number, found {getattr(self, name)}")
 
 
+@dataclass(frozen=True, kw_only=True)
+class PaperSettings:
+    """The page of the paper's tables and figures, as the last stage of a study."""
+
+    page: bool = False  # made by `g2m run`, with the images behind Table 1
+    seeds: int = 4  # images of each test spot in Table 1: the paper's 36,528 are four of 9,132 spots
+    inception: str = ""  # file of Inception's weights; "": the hub's cache, or downloaded once
+    readers: str = ""  # folder of a reader study with answers, for Table 2; "": STUDY/readers, where there is one
+
+    def __post_init__(self) -> None:
+        if self.seeds < 1:
+            raise InputError(f"seeds: expected a positive number, found {self.seeds}")
+
+
+PAPERS: Mapping[str, PaperSettings] = MappingProxyType(
+    {
+        "paper": PaperSettings(page=True),
+        "paper-code": PaperSettings(page=True),
+        "base": PaperSettings(),
+        "tiny": PaperSettings(),
+    }
+)
+"""By preset; another than the paper's gets its page by `g2m eval paper`."""
+
 PRESETS: Mapping[str, EvaluationSettings] = MappingProxyType(
     {
         # The paper's metric is FID with Inception on 36,528 images; offline, the same distance on a network of our own.

@@ -38,6 +38,7 @@ def test_readers_and_agreement():
     assert readers["published SD"].sum() == pytest.approx(0.302)
     assert dict(published.published_agreement().to_numpy().tolist()) == {
         "ari_joint_vs_samplewise": 0.79,
+        "ari_joint_vs_samplewise_pooled": 0.79,
         "ari_joint_vs_sample": 0.005,
         "ari_expression_vs_sample": 0.588,
     }

@@ -62,7 +62,7 @@ def test_page_with_generators_is_written_whole(found, overlays, tmp_path):
         "clusters.csv", "cluster-agreement.csv", "image-mixing.csv", "space.h5ad", "figures/space-images-sd-w7_5.png",
     }  # fmt: skip
     metrics = json.loads((tmp_path / "space" / "metrics.json").read_text())["clusters"]
-    assert metrics["ari_joint_vs_samplewise"] == 1
+    assert metrics["ari_joint_vs_samplewise"] == metrics["ari_joint_vs_samplewise_pooled"] == 1
     page = (tmp_path / "space" / "report.html").read_text()
     assert "encoder of phase 1" in page
     assert "sd (w = 7.5)" in page

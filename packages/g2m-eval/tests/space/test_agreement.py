@@ -3,6 +3,7 @@ import pytest
 
 from g2m_eval.errors import InputError
 from g2m_eval.space.agreement import ari, cluster_agreement, joint_vs_samplewise
+from g2m_eval.space.summary import told_apart
 
 SAMPLE = ["a"] * 4 + ["b"] * 6
 REGION = ["x", "x", "y", "y", "x", "x", "x", "y", "y", "y"]
@@ -35,6 +36,20 @@ def test_the_mean_counts_every_sample_alike():
     assert found["ari_expression_vs_sample"] == found["ari_joint_vs_region"] == 1
 
 
+def test_the_pooled_reading_counts_every_spot_alike_and_asks_for_the_same_names():
+    turned = [*REGION[:4], *("y" if name == "x" else "x" for name in REGION[4:])]
+    found = cluster_agreement(sample=SAMPLE, joint=REGION, samplewise=turned, expression=SAMPLE)
+    assert found["ari_joint_vs_samplewise"] == 1
+    assert found["ari_joint_vs_samplewise_pooled"] == ari(REGION, turned) < 0.1
+    found = cluster_agreement(sample=SAMPLE, joint=REGION, samplewise=REGION, expression=SAMPLE)
+    assert found["ari_joint_vs_samplewise_pooled"] == 1
+
+
+def test_unnamed_clusters_of_two_sections_are_two():
+    names = np.array(["CX", "unnamed 1", "unnamed 1"])
+    assert told_apart(names, np.array(["a", "a", "b"])) == ["CX", "unnamed 1 of a", "unnamed 1 of b"]
+
+
 def test_spots_of_unknown_region_do_not_count():
     known = [*REGION[:4], *[""] * 3, *REGION[7:]]
     wrong_there = [*REGION[:4], "y", "y", "y", *REGION[7:]]
@@ -44,5 +59,10 @@ def test_spots_of_unknown_region_do_not_count():
 
 def test_one_section_has_nothing_joint_to_compare():
     found = cluster_agreement(sample=["a"] * 10, joint=REGION, samplewise=REGION, expression=REGION)
-    assert sorted(found) == ["ari_expression_vs_sample", "ari_joint_vs_sample", "ari_joint_vs_samplewise"]
+    assert sorted(found) == [
+        "ari_expression_vs_sample",
+        "ari_joint_vs_sample",
+        "ari_joint_vs_samplewise",
+        "ari_joint_vs_samplewise_pooled",
+    ]
     assert np.isnan(list(found.values())).all()

@@ -1,14 +1,39 @@
 """`torch.compile` where it can be had."""
 
+import warnings
+
 import torch
 from torch import nn
 
 
-def compile_or_not(module: nn.Module) -> None:
-    """Have a module compiled at its first call; its names and its weights stay as they are.
+def compile_or_not(module: nn.Module, device: torch.device | str) -> bool:
+    """Have a module compiled at its first call, if a small function can be; its names and weights stay as they are.
 
-    Where a part cannot be compiled (no C compiler, an operation that is not understood) it runs as ever, and PyTorch
-    says so in a warning.
+    Without a C compiler, or on a device that no kernels can be written for, it runs as ever and a warning says why. A
+    part of it that cannot be compiled runs as ever, too, and PyTorch says so.
+
+    Parameters
+    ----------
+    module
+        In use from now on.
+    device
+        Where it will compute.
+
+    Returns
+    -------
+    Whether it will be compiled.
     """
+    try:
+        tried = torch.ones(8, device=device, requires_grad=True)
+        torch.compile(_probe)(tried).backward()
+    except Exception as error:  # whatever a compiler can fail with
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        warnings.warn(f"runs uncompiled: torch.compile fails on {device} ({reason})", stacklevel=2)
+        return False
     torch._dynamo.config.suppress_errors = True
     module.compile()
+    return True
+
+
+def _probe(tensor: torch.Tensor) -> torch.Tensor:
+    return (tensor * 2).tanh().sum()

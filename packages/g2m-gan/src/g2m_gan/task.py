@@ -153,7 +153,7 @@ class GanTask:
                 group |= {"fused": True, "foreach": False}  # one kernel for all parameters
         if self.settings.compile:
             for module in (self.generator, *self.discriminator.heads):
-                compile_or_not(module)
+                compile_or_not(module, accelerator.device)
         (
             self._parallel_generator,
             self._parallel_discriminator,

@@ -44,7 +44,7 @@ def train(
     precision: options.Precision = "auto",
 ) -> None:
     """Train a model that turns noise and expression into patches."""
-    from g2m_cli.stages.diffusion import train_diffusion
+    from g2m_cli.stages.diffusion import of_study, train_diffusion
     from g2m_diffusion import PRESETS
 
     def work(settings: RunSettings[DiffusionSettings], launch: Launch) -> Path:
@@ -53,6 +53,7 @@ def train(
     start(
         PRESETS, preset, work,
         config=config, overrides=set_, seed=seed, dry_run=dry_run, precision=precision, trackers=log_with,
+        complete=lambda settings: of_study(settings, dataset),
     )  # fmt: skip
 
 

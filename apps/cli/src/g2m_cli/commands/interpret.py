@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 Spots = Annotated[
     list[str] | None,
     typer.Option(
-        help="region=CX (of a phantom's truth), joint=CX (cluster of `g2m eval space`) or sample=ID; repeatable, "
-        "all must hold. All test spots by default.",
+        help="region=CX (of a phantom's truth), joint=CX or samplewise=CX (clusters of `g2m eval space`) or sample=ID; "
+        "repeatable, all must hold. All test spots by default.",
         metavar="WHERE",
     ),
 ]
@@ -48,7 +48,8 @@ def attribute(
         str | None,
         typer.Option(
             help="region (true ones of a phantom's pure windows), joint or samplewise (of `g2m eval space`); "
-            "by default region where there is a truth, else joint."
+            "by default as the settings say: samplewise of paper presets, else region where there is a truth, else "
+            "joint."
         ),
     ] = None,
     sample: Annotated[
@@ -78,7 +79,7 @@ def attribute(
     page, found = write_attribution(
         Study(study),
         settings,
-        clusters=kind_of_clusters(Study(study), clusters),
+        clusters=kind_of_clusters(Study(study), clusters or settings.model.clusters),
         samples=sample or (),
         pairs=None if pairs is None else parse_pairs(pairs),
         out=out,

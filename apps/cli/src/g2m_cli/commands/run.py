@@ -1,4 +1,4 @@
-"""``g2m run``: a study from its manifest to a report."""
+"""``g2m run``: a study from its manifest to a report, and to the paper's page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def run(
         list[str] | None,
         typer.Option(
             "--set",
-            help="encoders.key=value; gan., tissue., sd., vae., eval. and interpret. likewise. Repeatable.",
+            help="encoders.key=value; gan., tissue., sd., vae., eval., interpret. and paper. likewise. Repeatable.",
             metavar="STAGE.KEY=VALUE",
         ),
     ] = None,
@@ -40,7 +40,10 @@ def run(
     log_with: options.Trackers = "tensorboard",
     precision: options.Precision = "auto",
 ) -> None:
-    """Take a study from Space Ranger folders to a report; what is done and unchanged is skipped."""
+    """Take a study from Space Ranger folders to a report; what is done and unchanged is skipped.
+
+    Paper presets end with the paper's tables and figures, OUT/paper/report.html.
+    """
     from g2m_cli.pipeline import run_study
     from g2m_cli.training import Launch
 

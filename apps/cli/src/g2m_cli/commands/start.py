@@ -20,6 +20,7 @@ def start(
     dry_run: bool,
     precision: str,
     trackers: str,
+    complete: Callable[[Any], Any] = lambda settings: settings,
 ) -> None:
     """Resolve a command's settings, then print them (``dry_run``) or train with them and say where the model is.
 
@@ -33,10 +34,12 @@ def start(
         Print and stop.
     precision, trackers
         Of the launch.
+    complete
+        Fills in what only the data decide.
     """
     from g2m_cli.settings import describe, resolve
 
-    settings: Any = resolve(presets, preset, config=config, overrides=overrides or (), seed=seed)
+    settings: Any = complete(resolve(presets, preset, config=config, overrides=overrides or (), seed=seed))
     if dry_run:
         show("\n".join(describe(settings)))
         return

@@ -50,6 +50,8 @@ class ImagesRequest:
     extractors: tuple[str, ...] = ("own",)
     weights: Path | None = None
     references: tuple[str, ...] = (TEST, TRAIN)
+    steps: Mapping[str, int] = field(default_factory=dict)
+    """Evaluations of the denoiser, by family; of others as many as the model was exported with."""
 
     def folder(self, name: str) -> str:
         """Name the folder below ``generated/`` of one model's images."""
@@ -58,7 +60,8 @@ class ImagesRequest:
     def drawing(self, name: str) -> Request:
         """Say what is to be drawn of one model."""
         _, _, strength = name.rpartition("-w") if "-w" in name else ("", "", "1")
-        return Request(seeds=tuple(range(self.seeds)), limit=self.limit, guidance=float(strength))
+        steps = self.steps.get(family_of(name))
+        return Request(seeds=tuple(range(self.seeds)), limit=self.limit, guidance=float(strength), steps=steps)
 
 
 def models_of(study: Study) -> list[str]:
@@ -131,21 +134,32 @@ def score_images(
     if before is not None and before["id"] == record["id"] and (target / "images.json").is_file():
         say(f"{target}: unchanged, kept")
         return target
-    from g2m_eval.distances.manifold import DENSITY_NEIGHBOURS
-
-    if request.limit is not None and request.limit * request.seeds <= DENSITY_NEIGHBOURS:
-        raise InputError(f"--limit {request.limit}: distances need more than {DENSITY_NEIGHBOURS} images; ask for more")
+    check_enough(request.seeds, request.limit)
     # what cannot be had is told before hours of drawing; the own network needs to know the images' size
     opened = {
         spec: open_extractor(spec, study, 0, settings.model, weights=request.weights, seed=settings.seed)
         for spec in request.extractors
         if spec != OWN
     }
-    draw_missing(study, request)
+    draw_missing(study, request, Artefacts(study.root))
     models, networks = compare_models(study, request, settings, opened)
     Artefacts(study.root).set_aside(target)
     write_images(target, record, models, networks)
     return target
+
+
+def check_enough(seeds: int, limit: int | None) -> None:
+    """Refuse to draw fewer images than can be compared.
+
+    Raises
+    ------
+    InputError
+        Says how many that are.
+    """
+    from g2m_eval.distances.manifold import DENSITY_NEIGHBOURS
+
+    if limit is not None and limit * seeds <= DENSITY_NEIGHBOURS:
+        raise InputError(f"{limit} spots x {seeds}: distances need more than {DENSITY_NEIGHBOURS} images; ask for more")
 
 
 def check_target(target: Path) -> None:
@@ -167,7 +181,7 @@ def check_target(target: Path) -> None:
 def images_record(study: Study, request: ImagesRequest, settings: RunSettings[EvaluationSettings]) -> dict[str, Any]:
     """Describe what this request gives: nothing is opened but provenance, so that an unchanged one is seen at once."""
     wanted = {**asdict(request), "extractors": [extractor_identity(e, request.weights) for e in request.extractors]}
-    del wanted["weights"]  # known by content
+    del wanted["weights"], wanted["steps"]  # known by content, and by the images that they make
     parents = {"dataset": dataset_id(study.dataset)} | {
         f"generated/{request.folder(name)}": wanted_images(study, request, name) for name in request.models
     }
@@ -180,9 +194,8 @@ def wanted_images(study: Study, request: ImagesRequest, name: str) -> str:
     return str(generated_record(model, study.embeddings, request.drawing(name))["id"])
 
 
-def draw_missing(study: Study, request: ImagesRequest) -> None:
+def draw_missing(study: Study, request: ImagesRequest, artefacts: Artefacts) -> None:
     """Draw each model's images unless they are there; those of another model are set aside."""
-    artefacts = Artefacts(study.root)
     for name in request.models:
         folder = study.generated(request.folder(name))
         draw = partial(

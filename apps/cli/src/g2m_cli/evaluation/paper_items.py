@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from g2m_cli.settings import RunSettings
     from g2m_eval import EvaluationSettings, ReportFigure, ReportTable
     from g2m_eval.reader_study.score import ReaderScores
+    from g2m_eval.space.evaluate import SpaceEvaluation
 
 _PUBLISHED_STRENGTH = 3.0
 
@@ -36,6 +37,8 @@ class PaperStudy:
     models: tuple[str, ...]
     settings: RunSettings[EvaluationSettings]
     reader_study: Path | None = None
+    found: SpaceEvaluation | None = None
+    """The embedding space by these settings, where it is at hand."""
 
     @cached_property
     def spots(self) -> TestSpots:
@@ -49,7 +52,9 @@ class PaperStudy:
 
         judge = judge_of(self.study, self.models, self.settings)
         settings = self.settings.model.space
-        return space_of_study(self.study, self.spots, judge, self.models, settings, seed=self.settings.seed)
+        return space_of_study(
+            self.study, self.spots, judge, self.models, settings, seed=self.settings.seed, evaluation=self.found
+        )
 
     @cached_property
     def reader_scores(self) -> ReaderScores | None:

@@ -126,7 +126,8 @@ def write_attribution(
     metrics: dict[str, Any] = {
         "completeness_error": worst,
         "pairs": attributed.n_obs,
-        "clusters": {name: int((labels == name).sum()) for name in sorted({*labels} - {""})},
+        "clusters": _sizes(labels),
+        **({"clusters_of_sections": _sizes_of_sections(labels, spots)} if alone else {}),
         **{f"top_genes_shared_with_{name}": share for name, share in shared.mean().items()},
         "top_genes_shared_by_halves": attributed.obs[HALVES].mean(),
         **({} if scores is None else driver_metrics(scores)),
@@ -195,7 +196,13 @@ def attribute(
     from g2m_encoders import ContrastiveModel
     from g2m_interpret import attribute_pairs, cluster_profiles, shared_by_halves
 
-    model = ContrastiveModel.from_pretrained(study.run("encoders") / "model").eval()
+    device = compute_device()
+    model = ContrastiveModel.from_pretrained(study.run("encoders") / "model", image=False).to(device).eval()
+    encode = (
+        (lambda expression: model.embed_expression(expression.to(device)))
+        if settings.reference == "mean-embedding"
+        else None
+    )
     alignment = model.align(list(spots.genes))
     section = spots.obs["sample"].to_numpy().astype(str)
     if samplewise:
@@ -211,7 +218,7 @@ def attribute(
             lambda rows: alignment.apply(spots.expression(rows)),
             group,
             model.genes,
-            encode=model.embed_expression if settings.reference == "mean-embedding" else None,
+            encode=encode,
             clusters=sorted({cluster for pair in wanted[name] for cluster in pair}),
             track=track,
         )
@@ -221,7 +228,7 @@ def attribute(
             settings=settings,
             pairs=wanted[name],
             seed=seed,
-            device=compute_device(),
+            device=device,
             track=track,
         )
         found.obs[HALVES] = shared_by_halves(
@@ -231,9 +238,9 @@ def attribute(
             model.genes,
             wanted[name],
             settings=settings,
-            encode=model.embed_expression if settings.reference == "mean-embedding" else None,
+            encode=encode,
             seed=seed,
-            device=compute_device(),
+            device=device,
             track=track,
         )
         found.obs[SAMPLE] = name
@@ -262,6 +269,15 @@ def _wanted(groups: dict[str, NDArray[np.str_]], pairs: Pairs | None) -> dict[st
             f"no two clusters to compare; the spots have {', '.join(every) or 'none'}: choose other sections or pairs"
         )
     return wanted
+
+
+def _sizes(labels: NDArray[np.str_]) -> dict[str, int]:
+    return {name: int((labels == name).sum()) for name in sorted({*labels.tolist()} - {""})}
+
+
+def _sizes_of_sections(labels: NDArray[np.str_], spots: PairedDataset) -> dict[str, dict[str, int]]:
+    section = spots.obs["sample"].to_numpy().astype(str)
+    return {name: _sizes(labels[section == name]) for name in spots.samples}
 
 
 def _few(labels: NDArray[np.str_], found: AnnData) -> list[str]:

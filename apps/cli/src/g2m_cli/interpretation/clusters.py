@@ -22,14 +22,14 @@ KINDS = (REGION, JOINT, SAMPLEWISE)
 
 
 def kind_of_clusters(study: Study, wanted: str | None) -> str:
-    """Give the clusters asked for: by default the true regions of a phantom, else those of all sections jointly.
+    """Give the clusters asked for, by an option or by the settings: else true regions of a phantom, or joint clusters.
 
     Raises
     ------
     InputError
         If there is no such kind.
     """
-    if wanted is None:
+    if not wanted:
         return REGION if (study.dataset / "truth").is_dir() else JOINT
     if wanted not in KINDS:
         raise InputError(f"--clusters {wanted}: expected {', '.join(KINDS)}")
@@ -117,7 +117,12 @@ def clusters_parent(study: Study, *wheres: Mapping[str, str]) -> dict[str, str]:
     InputError
         If they are needed and cannot be read.
     """
-    return {"clusters": read_clusters(study).id} if any(JOINT in where for where in wheres) else {}
+    return {"clusters": read_clusters(study).id} if any(map(by_found_clusters, wheres)) else {}
+
+
+def by_found_clusters(where: Mapping[str, str]) -> bool:
+    """Whether spots are chosen by clusters that were found, so that a result depends on them."""
+    return JOINT in where or SAMPLEWISE in where
 
 
 def _again(study: Study) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from g2m_cli.console import say, track
-from g2m_cli.interpretation.clusters import JOINT, FoundClusters, read_clusters
+from g2m_cli.interpretation.clusters import FoundClusters, by_found_clusters, read_clusters
 from g2m_cli.interpretation.perturbation_page import CHANGES, perturbation_sections
 from g2m_cli.interpretation.perturbation_request import PerturbationRequest, chosen_spots, spoken
 from g2m_cli.interpretation.redrawing import Models, aligned, learn_familiarity, patch_width_um
@@ -58,7 +58,7 @@ def write_perturbation(
     request
         Genes, folds and spots.
     found
-        Joint clusters, where spots are chosen by them; by default those that lie in the study's ``space/`` or
+        Clusters, where spots are chosen by them; by default those that lie in the study's ``space/`` or
         ``report/``.
     out
         Folder; ``interpret/perturbations/<name>`` of the study by default. An older one is replaced at once.
@@ -79,7 +79,7 @@ def write_perturbation(
     target = out or study.root / "interpret" / "perturbations" / request.name
     check_replaceable(target, "perturbation")
     spots = open_dataset(study.dataset, split="test")
-    clusters = found or read_clusters(study) if JOINT in request.where else None
+    clusters = found or read_clusters(study) if by_found_clusters(request.where) else None
     rows = chosen_spots(study, spots, request.where, limit=request.limit, seed=settings.seed, found=clusters)
     perturbed = perturbed_tissue(study, spots, rows, settings, request)
     for sentence in perturbed.warnings:
@@ -109,7 +109,7 @@ def perturbation_record(
         "dataset": dataset_id(study.dataset),
         "encoders": folder_id(study.run("encoders")),
         request.model: folder_id(study.run(request.model)),
-        **({"clusters": found} if JOINT in request.where else {}),
+        **({"clusters": found} if by_found_clusters(request.where) else {}),
         **({"attribution": request.attribution} if request.attribution else {}),
     }
     wanted = {key: value for key, value in asdict(request).items() if key != "attribution"}

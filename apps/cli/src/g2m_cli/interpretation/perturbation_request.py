@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from g2m_cli.console import say
 from g2m_cli.errors import InputError
 from g2m_cli.interpretation.attribution_page import slug
-from g2m_cli.interpretation.clusters import JOINT, REGION, FoundClusters, labels_of
+from g2m_cli.interpretation.clusters import JOINT, REGION, SAMPLEWISE, FoundClusters, labels_of
 from g2m_cli.interpretation.enrichment import study_gene_sets
 from g2m_cli.provenance import fingerprint
 from g2m_cli.study import Study
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from g2m_interpret import Edit
 
 _SAMPLE = "sample"
-_WHERE = (REGION, JOINT, _SAMPLE)
+_WHERE = (REGION, JOINT, SAMPLEWISE, _SAMPLE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +39,7 @@ class PerturbationRequest:
     folds: tuple[float, ...]
     """0 is a knockout; without any, the doses of the settings are run through."""
     where: Mapping[str, str]
-    """All must hold of a spot: ``region`` (true), ``joint`` (cluster of `g2m eval space`), ``sample``."""
+    """All must hold of a spot: ``region`` (true), ``joint`` or ``samplewise`` (of `g2m eval space`), ``sample``."""
     limit: int = 40
     """Spots at most, drawn at random."""
     attribution: str | None = None
@@ -95,7 +95,9 @@ def parse_where(texts: Sequence[str], option: str = "--spots") -> dict[str, str]
     for text in texts:
         key, separator, value = (part.strip() for part in text.partition("="))
         if key not in _WHERE or not separator or not value or key in where:
-            raise InputError(f"{option} {text}: expected region=, joint= or sample=, each once, for example region=CX")
+            raise InputError(
+                f"{option} {text}: expected region=, joint=, samplewise= or sample=, each once, for example region=CX"
+            )
         where[key] = value
     return where
 

@@ -53,7 +53,8 @@ class Models:
         if name == "encoders" or not folder.is_dir():
             there = sorted({path.parent.name for path in study.run("").glob("*/model")} - {"encoders", "vae"})
             raise InputError(f"--model {name}: no generator of this name; there are: {', '.join(there) or 'none'}")
-        encoders = ContrastiveModel.from_pretrained(study.run("encoders") / "model").eval().requires_grad_(False)
+        encoders = ContrastiveModel.from_pretrained(study.run("encoders") / "model", image=False)
+        encoders = encoders.to(compute_device()).eval().requires_grad_(False)
         generator = open_generator(folder)
         if generator.condition_dim != encoders.settings.embedding_dim:
             raise InputError(
@@ -61,7 +62,7 @@ class Models:
                 f"give {encoders.settings.embedding_dim}; train it again"
             )
         _refuse_stale(study, name)
-        return cls(folder=study.root, name=name, encoders=encoders.to(compute_device()), generator=generator)
+        return cls(folder=study.root, name=name, encoders=encoders, generator=generator)
 
     @property
     def parents(self) -> dict[str, str | None]:

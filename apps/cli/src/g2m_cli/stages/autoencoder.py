@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from g2m_cli.provenance import provenance
 from g2m_cli.settings import RunSettings, learned
+from g2m_cli.stages.watching import watched
 from g2m_cli.study import dataset_id
 from g2m_cli.training import Launch, train_and_validation, train_in
 
@@ -53,7 +54,7 @@ def _train(
         total_images=settings.model.total_images,
         batch_size=settings.model.batch_size,
         seed=settings.seed,
-        loop=settings.loop,
+        loop=watched(settings.loop, settings.model.total_images, validation, main=accelerator.is_main_process),
     )
     fit(task, plan, run, accelerator)
     return task

@@ -14,7 +14,8 @@ from g2m_cli.embeddings import Conditions, model_id, read_conditions
 from g2m_cli.errors import InputError
 from g2m_cli.provenance import provenance
 from g2m_cli.settings import RunSettings, learned
-from g2m_cli.study import dataset_id, embeddings_id
+from g2m_cli.stages.watching import watched
+from g2m_cli.study import dataset_id, embeddings_id, training_pairs
 from g2m_cli.training import Launch, preview_conditions, some_patches, train_and_validation, train_in
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from g2m_cli.task import Task
     from g2m_data import PairedDataset
     from g2m_diffusion import DiffusionSettings
+
+_DECIDES_NOTHING = ("sampling", "micro_batch", "epochs")
 
 
 def train_diffusion(
@@ -61,7 +64,7 @@ def train_diffusion(
     """
     from g2m_data import open_dataset
 
-    chosen = with_autoencoder(settings, autoencoder)
+    chosen = with_autoencoder(of_study(settings, dataset_folder), autoencoder)
     source = autoencoder_source(chosen, autoencoder)
     dataset = open_dataset(dataset_folder)
     conditions = read_conditions(embeddings_file, dataset.obs.index)
@@ -114,7 +117,7 @@ def _train(
         total_images=model.total_images,
         batch_size=model.batch_size,
         seed=settings.seed,
-        loop=settings.loop,
+        loop=watched(settings.loop, model.total_images, validation, main=accelerator.is_main_process),
         previews=preview_conditions(pairs, validation),
     )
     fit(task, plan, run, accelerator)
@@ -150,6 +153,19 @@ def cached_moments(
     accelerator.wait_for_everyone()
     moments: np.ndarray[Any, np.dtype[np.float16]] = np.load(path, mmap_mode="r")
     return moments
+
+
+def of_study(settings: RunSettings[DiffusionSettings], dataset_folder: Path) -> RunSettings[DiffusionSettings]:
+    """Give the settings with the images seen in training known: epochs are of this dataset's training pairs.
+
+    Raises
+    ------
+    g2m_diffusion.InputError
+        If epochs are wanted and there are no training pairs.
+    """
+    if settings.model.total_images:
+        return settings
+    return replace(settings, model=settings.model.of_pairs(training_pairs(dataset_folder)))
 
 
 def with_autoencoder(
@@ -201,14 +217,15 @@ def diffusion_record(
 ) -> dict[str, Any]:
     """Describe the generator that these parents and settings give.
 
-    How it is drawn from, and what only saves memory or time, decides nothing of it.
+    How it is drawn from, and what only saves memory or time, decides nothing of it; epochs decide by the images they
+    come to.
     """
-    chosen = with_autoencoder(settings, autoencoder)
+    chosen = with_autoencoder(of_study(settings, dataset_folder), autoencoder)
     parents = {"dataset": dataset_id(dataset_folder), "embeddings": embeddings_id(embeddings_file)}
     parents |= weights_ids(chosen.model)
     if autoencoder is not None and model_id(autoencoder):
         parents["autoencoder"] = model_id(autoencoder)
-    decisive = {key: value for key, value in learned(chosen).items() if key not in ("sampling", "micro_batch")}
+    decisive = {key: value for key, value in learned(chosen).items() if key not in _DECIDES_NOTHING}
     decisive["denoiser"] = {
         key: value for key, value in decisive["denoiser"].items() if key not in ("gradient_checkpointing", "compile")
     }

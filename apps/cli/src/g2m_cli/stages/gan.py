@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from g2m_cli.embeddings import Conditions, model_id, read_conditions
 from g2m_cli.provenance import provenance
 from g2m_cli.settings import RunSettings, learned
+from g2m_cli.stages.watching import watched
 from g2m_cli.study import dataset_id, embeddings_id
 from g2m_cli.training import Launch, preview_conditions, some_patches, train_and_validation, train_in
 
@@ -82,7 +83,7 @@ def _train(
             total_images=stage.total_images,
             batch_size=settings.model.batch_size,
             seed=settings.seed,
-            loop=settings.loop,
+            loop=watched(settings.loop, stage.total_images, validation, main=accelerator.is_main_process),
             previews=preview_conditions(pairs, validation),
         )
         fit(task, plan, run, accelerator)

@@ -62,7 +62,7 @@ class InterpretationStages:
             raise InputError(f"{path.name}: {error}; here, --set interpret.enrichment.case=exact or =upper") from None
 
     def attribute(self) -> None:
-        """Ask which genes tell clusters apart: a phantom's true regions, else joint clusters of the embeddings."""
+        """Ask which genes tell clusters apart: each section's own, true regions, or joint ones, as the settings say."""
         from g2m_cli.interpretation.attribution import (
             NothingToCompareError,
             attribution_folder,
@@ -72,7 +72,7 @@ class InterpretationStages:
         from g2m_cli.interpretation.clusters import REGION, kind_of_clusters
 
         study, settings = self.study, self.settings.interpretation
-        kind = kind_of_clusters(study, None)
+        kind = kind_of_clusters(study, settings.model.clusters)
         found = None if kind == REGION else self.found_id()
         try:
             self.artefacts.once(
@@ -114,10 +114,11 @@ class InterpretationStages:
 
     def perturb(self) -> None:
         """Redraw tissue from edited expression: a phantom's factors driven, of a real study a cluster's genes gone."""
-        from g2m_cli.interpretation.clusters import JOINT, REGION, kind_of_clusters
+        from g2m_cli.interpretation.clusters import REGION, kind_of_clusters
         from g2m_cli.interpretation.factors_report import factors_folder, factors_record, write_factors
         from g2m_cli.interpretation.knockout import knockout_folder, knockout_request
         from g2m_cli.interpretation.perturbation import perturbation_record, write_perturbation
+        from g2m_cli.interpretation.perturbation_request import spoken
 
         study, settings = self.study, self.settings.interpretation
         if GAN not in self.settings.generators:
@@ -138,7 +139,7 @@ class InterpretationStages:
             return
         request = knockout_request(study, model=GAN, limit=settings.model.perturbation.spots)
         if not request.genes:
-            self._leave_out("perturbation", f"for no gene tells {request.where[JOINT]} from the next largest cluster")
+            self._leave_out("perturbation", f"for no gene tells {spoken(request.where)} from the next largest cluster")
             return
         folder, found = knockout_folder(study), self.found_id()
         self.artefacts.once(

@@ -21,7 +21,14 @@ from g2m_eval.space.agreement import cluster_agreement, joint_vs_samplewise
 from g2m_eval.space.clustering import find_clusters, principal_components
 from g2m_eval.space.layout import lay_out, layout_of
 from g2m_eval.space.markers import marker_expression, name_clusters
-from g2m_eval.space.summary import NamedClusters, cluster_table, describe_clusters, names_against_truth, space_warnings
+from g2m_eval.space.summary import (
+    NamedClusters,
+    cluster_table,
+    describe_clusters,
+    names_against_truth,
+    space_warnings,
+    told_apart,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +132,7 @@ def evaluate_space(
     metrics: dict[str, Any] = cluster_agreement(
         sample=sample[test],
         joint=joint.labels,
-        samplewise=own[test].astype(str),
+        samplewise=told_apart(own[test].astype(str), sample[test]),
         expression=in_expression.labels,
         region=None if region is None else region[test],
     )

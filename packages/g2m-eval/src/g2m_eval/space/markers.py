@@ -14,6 +14,8 @@ from scipy.optimize import linear_sum_assignment
 
 from g2m_eval.config import MarkerSet
 
+UNNAMED = "unnamed"
+"""What a cluster without a region is called, and a number."""
 SPEAKS = 0.5
 """Least score (standard deviations above the section's mean) at which markers name a cluster."""
 
@@ -117,7 +119,7 @@ class ClusterNames:
     @property
     def unnamed(self) -> int:
         """How many clusters no marker speaks for."""
-        return sum(name.startswith("unnamed") for name in self.names)
+        return sum(name.startswith(UNNAMED) for name in self.names)
 
 
 def name_clusters(labels: Int[np.ndarray, " spot"], markers: MarkerExpression) -> ClusterNames:
@@ -145,7 +147,7 @@ def name_clusters(labels: Int[np.ndarray, " spot"], markers: MarkerExpression) -
             )
     nameless = [place for place, name in enumerate(names) if not name]
     for number, place in enumerate(nameless, start=1):
-        names[place] = f"unnamed {number}"
+        names[place] = f"{UNNAMED} {number}"
     return ClusterNames(
         names=tuple(names), scores=pd.DataFrame(scores, columns=list(markers.regions)), clear=tuple(clear)
     )

@@ -13,7 +13,7 @@ from jaxtyping import Int, Shaped
 from g2m_eval.fidelity.regions import score_regions
 from g2m_eval.intervals import bootstrap
 from g2m_eval.space.clustering import Clustering
-from g2m_eval.space.markers import ClusterNames
+from g2m_eval.space.markers import UNNAMED, ClusterNames
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,14 @@ def describe_clusters(found: NamedClusters) -> dict[str, Any]:
         "neighbours": found.clustering.neighbours,
         "unnamed": found.names.unnamed,
     }
+
+
+def told_apart(labels: Shaped[np.ndarray, " spot"], sample: Shaped[np.ndarray, " spot"]) -> list[str]:
+    """Give unnamed clusters their section's name: "unnamed 1" of two sections have nothing to do with each other."""
+    return [
+        f"{name} of {section}" if name.startswith(UNNAMED) else name
+        for name, section in zip(labels.tolist(), sample.tolist(), strict=True)
+    ]
 
 
 def cluster_table(clusterings: Mapping[str, NamedClusters]) -> pd.DataFrame:
