@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 
@@ -189,6 +191,24 @@ def test_evaluation_scores_averaged_weights_and_touches_nothing(micro, small_fea
         task.evaluate([])
 
 
+def test_held_out_patches_are_looked_at_once(micro, small_features, small_guide, batch_from):
+    seen = {"network": 0, "guide": 0}
+
+    def count(name):
+        return lambda *_: seen.update({name: seen[name] + 1})
+
+    small_features.register_forward_hook(count("network"))
+    small_guide.register_forward_hook(count("guide"))
+    task = build(micro, small_features, small_guide)
+    seen.update(network=0, guide=0)
+    first = task.evaluate([batch_from(1000), batch_from(1016)])
+    assert seen == {"network": 4, "guide": 4}  # real and generated, of two batches
+    assert task.evaluate([batch_from(1000), batch_from(1016)]) == first
+    assert seen == {"network": 6, "guide": 6}  # generated ones again
+    assert task.evaluate([batch_from(2000), batch_from(1016)]) != first
+    assert seen == {"network": 9, "guide": 9}  # and of the new batch, real ones too
+
+
 def test_samples_depend_on_the_seed(micro, small_features, small_guide, batch_from):
     task = build(micro, small_features, small_guide)
     conditions = batch_from(0)["embedding"]
@@ -207,6 +227,16 @@ def test_export_holds_what_sample_draws_with(micro, small_features, small_guide,
     loaded = StyleGanG.from_pretrained(tmp_path / "model")
     keys = torch.arange(16) + 1_000_003 * 3
     assert torch.equal(loaded.generate(conditions, keys).permute(0, 2, 3, 1), task.sample(conditions, seed=3))
+
+
+def test_the_umask_decides_who_may_read_a_model(micro, small_features, small_guide, tmp_path):
+    before = os.umask(0o027)
+    try:
+        build(micro, small_features, small_guide).export(tmp_path / "model")
+    finally:
+        os.umask(before)
+    assert {oct(path.stat().st_mode & 0o777) for path in (tmp_path / "model").iterdir()} == {"0o640"}
+    assert oct((tmp_path / "model").stat().st_mode & 0o777) == "0o750"
 
 
 def test_training_learns_to_follow_a_condition(micro, small_features, changed):

@@ -25,7 +25,7 @@ def compile_or_not(module: nn.Module, device: torch.device | str) -> bool:
     """
     try:
         tried = torch.ones(8, device=device, requires_grad=True)
-        torch.compile(_probe)(tried).backward()
+        torch.autograd.backward(torch.compile(_probe)(tried))
     except Exception as error:  # whatever a compiler can fail with
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         warnings.warn(f"runs uncompiled: torch.compile fails on {device} ({reason})", stacklevel=2)
