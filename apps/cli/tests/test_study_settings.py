@@ -6,7 +6,7 @@ from g2m_cli.errors import InputError
 from g2m_cli.generation import Request
 from g2m_cli.models import family_of, label_of
 from g2m_cli.stages.diffusion import diffusion_record, of_study
-from g2m_cli.study_settings import requests, resolve_study
+from g2m_cli.study_settings import check_batches, requests, resolve_study
 from g2m_diffusion import InputError as DiffusionInputError
 from g2m_eval import PaperSettings
 
@@ -117,3 +117,27 @@ def test_mistakes_are_named(arguments, message):
 def test_names_tell_family_and_label():
     assert [family_of(name) for name in ("gan", "tissue-w1", "sd-w7.5")] == ["gan", "tissue", "sd"]
     assert [label_of(name) for name in ("gan", "sd-w7.5")] == ["StyleGAN-G", "sd (w = 7.5)"]
+
+
+@pytest.mark.parametrize(
+    ("processes", "overrides", "message"),
+    [
+        ("1", [], None),
+        ("2", [], None),
+        ("3", [], "encoders.batch_size = 64 is not a multiple of 3 processes"),
+        ("4", ["gan.batch_size=16"], "gan.batch_size = 16 is not a multiple of 4 processes x groups of 8 samples"),
+        (
+            "2",
+            ["tissue.batch_size=5"],
+            "tissue.batch_size = 5 is not a multiple of 2 processes: choose a multiple of 2",
+        ),
+    ],
+)
+def test_batches_that_processes_cannot_share_are_told_before_training(monkeypatch, processes, overrides, message):
+    monkeypatch.setenv("WORLD_SIZE", processes)
+    settings = resolve_study("tiny", seed=0, overrides=overrides)
+    if message is None:
+        check_batches(settings)
+        return
+    with pytest.raises(InputError, match=message):
+        check_batches(settings)

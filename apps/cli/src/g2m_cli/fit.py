@@ -19,6 +19,7 @@ from g2m_cli.checkpoint import load_checkpoint, save_checkpoint
 from g2m_cli.console import progress
 from g2m_cli.metrics_log import MetricsLog
 from g2m_cli.order import PairOrder
+from g2m_cli.processes import share_of
 from g2m_cli.settings import LoopSettings
 from g2m_cli.task import Batch, Draws, PairSource, Task
 
@@ -126,12 +127,10 @@ def training_batches(plan: Plan, images_seen: int, process: int, processes: int)
 
     Raises
     ------
-    ValueError
+    InputError
         If the batch does not divide by the number of processes.
     """
-    share, rest = divmod(plan.batch_size, processes)
-    if rest:
-        raise ValueError(f"batch_size {plan.batch_size} does not divide by {processes} processes")
+    share = share_of(plan.batch_size, processes)
     order = PairOrder(len(plan.pairs), plan.seed)
 
     def batch(first: int) -> Batch:

@@ -23,7 +23,7 @@ from g2m_cli.stages.gan import gan_record, train_gan
 from g2m_cli.stages.interpretation import InterpretationStages
 from g2m_cli.stages.paper import PaperStages
 from g2m_cli.study import Study, dataset_id, embeddings_id, folder_id
-from g2m_cli.study_settings import GAN, StudySettings, requests, resolve_study
+from g2m_cli.study_settings import GAN, StudySettings, check_batches, requests, resolve_study
 from g2m_cli.training import Launch
 from g2m_cli.weights import check_weights
 
@@ -80,6 +80,7 @@ def run_study(
         For what a user can get wrong in manifest, files or settings; settings are checked before any work.
     """
     settings = resolve_study(preset, seed=seed, generators=generators, overrides=overrides)
+    check_batches(settings)
     check_splits(manifest)
     work = StudyRun(Study(out), settings, Artefacts(out), launch or Launch())
     genes = InterpretationStages(work.study, settings, work.artefacts)

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable
 from datetime import timedelta
 
+from g2m_cli.errors import InputError
+
 PATIENCE = timedelta(hours=24)  # of processes that wait while the main one builds, draws or scores
 
 
@@ -18,6 +20,32 @@ def count() -> int:
 def rank() -> int:
     """Give this process's number; 0 is the main one, and the only one where no launcher started several."""
     return int(os.environ.get("RANK", "0")) if count() > 1 else 0
+
+
+def share_of(batch_size: int, processes: int, *, groups_of: int = 1, setting: str = "batch_size") -> int:
+    """Give the samples of a batch that each process gets.
+
+    Parameters
+    ----------
+    batch_size, processes
+        Of all processes together, and how many they are.
+    groups_of
+        A process gets whole groups of so many samples.
+    setting
+        What the user calls the batch's size.
+
+    Raises
+    ------
+    InputError
+        If they do not divide it.
+    """
+    if batch_size % (processes * groups_of):
+        groups = f" x groups of {groups_of} samples" if groups_of > 1 else ""
+        raise InputError(
+            f"{setting} = {batch_size} is not a multiple of {processes} processes{groups}: choose a multiple of "
+            f"{processes * groups_of}, or another number of processes"
+        )
+    return batch_size // processes
 
 
 def by_main_process(work: Callable[[], object]) -> None:

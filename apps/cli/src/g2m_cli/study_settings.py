@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from g2m_cli.errors import InputError
 from g2m_cli.generation import Request, strength_name
+from g2m_cli.processes import count, share_of
 from g2m_cli.settings import RunSettings, loop_of, resolve
 
 if TYPE_CHECKING:
@@ -125,6 +126,28 @@ def resolve_study(
         if settings and stage not in stages:
             raise InputError(f"--set {stage}.{settings[0]}: this study has no stage {stage}; see --generators")
     return found
+
+
+def check_batches(settings: StudySettings) -> None:
+    """Refuse batches that the processes of this command cannot share, before any of them trains.
+
+    Raises
+    ------
+    InputError
+        Says which, and what would do.
+    """
+    processes = count()
+    share_of(settings.encoders.model.batch_size, processes, setting="encoders.batch_size")
+    for generator in settings.generators:
+        if generator == GAN:
+            gan = settings.gan.model
+            share_of(
+                gan.batch_size, processes, groups_of=gan.discriminator.group_size, setting=f"{generator}.batch_size"
+            )
+            continue
+        share_of(settings.diffusion[generator].model.batch_size, processes, setting=f"{generator}.batch_size")
+        if settings.wants_autoencoder(generator):
+            share_of(settings.autoencoder.model.batch_size, processes, setting="vae.batch_size")
 
 
 def requests(name: str, request: Request) -> dict[str, Request]:

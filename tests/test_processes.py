@@ -1,0 +1,59 @@
+"""A whole study by two processes: they train together, and one of them does the rest."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def losses(run):
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [row["loss"] for row in rows if "images_per_second" in row]
+
+
+@pytest.mark.slow
+def test_a_study_by_two_processes_is_the_study_of_one(phantom, study, briefly, tmp_path):
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "g2m_cli",
+        "run", phantom / "study.toml", "--out", tmp_path / "out", *briefly,
+        "--set", "gan.batch_size=16",
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+
+    def run():
+        return subprocess.run(
+            list(map(str, command)), env=environment, capture_output=True, text=True, check=False, timeout=1200
+        )
+
+    result = run()
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert result.stdout.count("--- data") + result.stderr.count("--- data") == 1  # one of them speaks
+    one, two = (
+        {str(path.relative_to(root)) for path in root.rglob("*") if path.suffix in (".csv", ".parquet", ".html")}
+        for root in (study, tmp_path / "out")
+    )
+    assert one == two
+    for generator in ("encoders", "tissue"):
+        found, expected = (losses(root / "runs" / generator) for root in (tmp_path / "out", study))
+        assert found == pytest.approx(expected, abs=1e-4), generator
+
+    again = run()
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert "gan: unchanged, kept" in again.stderr + again.stdout
+
+
+@pytest.mark.slow
+def test_a_mistake_is_told_once_and_ends_all_processes(phantom, tmp_path):
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "g2m_cli",
+        "run", phantom / "absent.toml", "--out", tmp_path / "out", "--preset", "tiny",
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    result = subprocess.run(
+        list(map(str, command)), env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert result.returncode != 0
+    assert (result.stderr + result.stdout).count("absent.toml: ") == 1
+    assert not (tmp_path / "out").exists()
