@@ -107,10 +107,7 @@ class PerturbationSettings:
 class InterpretationSettings:
     """Everything that decides an interpretation."""
 
-    clusters: str = (
-        ""  # compared: "region" (true ones), "joint" (of all sections) or "samplewise" (each section's own);
-    )
-    # "": true regions where they are known, else joint clusters
+    clusters: str = ""  # region, joint, samplewise (each section's own); "": region where it is known, else joint
     attribution: AttributionSettings = field(default_factory=AttributionSettings)
     enrichment: EnrichmentSettings = field(default_factory=EnrichmentSettings)
     perturbation: PerturbationSettings = field(default_factory=PerturbationSettings)
