@@ -141,7 +141,8 @@ def gan(row, **changes):
 
 
 @pytest.mark.parametrize(
-    ("row", "backbone"), [("tiny", "test_resnet"), ("paper", "test_vit"), ("paper-code", "test_vit")]
+    ("row", "backbone"),
+    [("tiny", "test_resnet"), ("paper", "test_vit"), pytest.param("paper-code", "test_vit", marks=pytest.mark.slow)],
 )
 def test_gan_in_all_its_stages(row, backbone, batch):
     with absent_gpu():

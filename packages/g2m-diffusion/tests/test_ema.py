@@ -18,7 +18,7 @@ def test_half_life_grows_with_the_images_seen_at_first():
 
 @pytest.mark.parametrize("name", ["paper", "paper-code"])
 def test_paper_presets_keep_0_9999_at_each_update_after_a_rise_like_diffusers(name):
-    settings = PRESETS[name]
+    settings = PRESETS[name].of_pairs(307_713)
     for updates in (1_000, 10_000, 80_000, 130_000):
         # as diffusers' EMAModel.get_decay
         expected = min((1 + updates) / (10 + updates), 0.9999)

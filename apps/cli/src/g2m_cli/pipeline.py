@@ -84,7 +84,7 @@ def run_study(
     check_splits(manifest)
     work = StudyRun(Study(out), settings, Artefacts(out), launch or Launch())
     genes = InterpretationStages(work.study, settings, work.artefacts)
-    paper = PaperStages(work.study, settings, work.artefacts, limit=spots)
+    paper = PaperStages(work.study, settings, work.artefacts, limit=spots, precision=work.launch.precision)
 
     def prepare() -> None:
         check_weights(settings, work.study)

@@ -77,7 +77,7 @@ def study(tmp_path, monkeypatch):
     embeddings.uns["provenance"] = {"id": "e"}
     embeddings.write_h5ad(study.embeddings)
     open_sections(monkeypatch, truth=False)
-    monkeypatch.setattr("g2m_encoders.ContrastiveModel.from_pretrained", lambda folder: Encoders())
+    monkeypatch.setattr("g2m_encoders.ContrastiveModel.from_pretrained", lambda folder, **_: Encoders())
     return study
 
 

@@ -41,7 +41,7 @@ def painted(with_truth, monkeypatch):
     weight[0, [encoders.genes.index(f"Gene{number}") for number in range(10)]] = 0.01
     encoders.expression = torch.nn.Linear(40, 4, bias=False)
     encoders.expression.weight = torch.nn.Parameter(weight)
-    monkeypatch.setattr("g2m_encoders.ContrastiveModel.from_pretrained", lambda folder: encoders)
+    monkeypatch.setattr("g2m_encoders.ContrastiveModel.from_pretrained", lambda folder, **_: encoders)
     monkeypatch.setattr("g2m_cli.generators.open_generator", lambda folder: Painter())
     (with_truth.run("gan") / "model").mkdir(parents=True)
     return with_truth

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from g2m_cli.artefacts import Artefacts
 from g2m_cli.console import say, track
+from g2m_cli.device import AUTO
 from g2m_cli.errors import InputError
 from g2m_cli.evaluation.image_extractors import (
     OWN,
@@ -194,12 +195,16 @@ def wanted_images(study: Study, request: ImagesRequest, name: str) -> str:
     return str(generated_record(model, study.embeddings, request.drawing(name))["id"])
 
 
-def draw_missing(study: Study, request: ImagesRequest, artefacts: Artefacts) -> None:
+def draw_missing(study: Study, request: ImagesRequest, artefacts: Artefacts, *, precision: str = AUTO) -> None:
     """Draw each model's images unless they are there; those of another model are set aside."""
     for name in request.models:
         folder = study.generated(request.folder(name))
         draw = partial(
-            generate, study.run(family_of(name)) / "model", study.embeddings, {folder: request.drawing(name)}
+            generate,
+            study.run(family_of(name)) / "model",
+            study.embeddings,
+            {folder: request.drawing(name)},
+            precision=precision,
         )
         artefacts.once(f"images of {label_of(name)}", folder, wanted_images(study, request, name), folder_id, draw)
 

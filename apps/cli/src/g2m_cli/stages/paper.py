@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from g2m_cli.artefacts import Artefacts
 from g2m_cli.console import say
+from g2m_cli.device import AUTO
 from g2m_cli.study import Study, folder_id
 from g2m_cli.study_settings import StudySettings
 
@@ -28,12 +29,21 @@ class PaperStages:
         Makes them.
     limit
         Test spots that are drawn for Table 1; all by default.
+    precision
+        They are drawn in, as `resolve_precision` takes it.
     """
 
     def __init__(
-        self, study: Study, settings: StudySettings, artefacts: Artefacts, *, limit: int | None = None
+        self,
+        study: Study,
+        settings: StudySettings,
+        artefacts: Artefacts,
+        *,
+        limit: int | None = None,
+        precision: str = AUTO,
     ) -> None:
-        self.study, self.settings, self.artefacts, self.limit = study, settings, artefacts, limit
+        self.study, self.settings, self.artefacts = study, settings, artefacts
+        self.limit, self.precision = limit, precision
         self.network = ""
         """Through which Table 1 is measured, once it was looked for."""
 
@@ -109,7 +119,7 @@ class PaperStages:
         if not self.settings.paper.page:
             return
         study, request, evaluation = self.study, self.images(models), self.settings.evaluation
-        draw_missing(study, request, self.artefacts)
+        draw_missing(study, request, self.artefacts, precision=self.precision)
         self.artefacts.once(
             "images",
             study.root / "images",
