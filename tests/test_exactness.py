@@ -100,6 +100,7 @@ def test_run_killed_at_random_moments_ends_in_the_same_losses(command, never_kil
     assert losses(run) == losses(never_killed)
 
 
+@pytest.mark.parametrize("stage", ["gan", pytest.param("diffusion", marks=pytest.mark.slow)], indirect=True)
 def test_two_processes_compute_the_losses_of_one(command, never_killed, tmp_path):
     run = tmp_path / "run"
     launched = [

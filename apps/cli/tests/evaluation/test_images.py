@@ -56,7 +56,7 @@ def study(tmp_path, monkeypatch):
     splits = {"test": FakeSplit("test", 12), "train": FakeSplit("train", 90)}
     calls = SimpleNamespace(drawn=[], seen=0)
 
-    def generate(model, embeddings, wanted):
+    def generate(model, embeddings, wanted, *, precision="auto"):
         for folder, request in wanted.items():
             calls.drawn.append(folder.name)
             spots = np.repeat(splits["test"].obs.index.to_numpy(), len(request.seeds))
