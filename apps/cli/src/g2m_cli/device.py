@@ -81,13 +81,15 @@ def autocast(precision: str) -> AbstractContextManager[None]:
 
 
 def allow_tf32() -> None:
-    """Let what stays in float32 use the tensor cores' 10-bit mantissa, and kernels be chosen by timing them.
+    """Let what stays in float32 use a GPU's tensor cores with their 10-bit mantissa, and time kernels to choose them.
 
-    Neither does anything on a CPU. With timed kernels two trainings on a GPU may differ in their last digits, as they
+    Nothing changes without a GPU. With timed kernels two trainings on a GPU may differ in their last digits, as they
     do anyway by the order in which gradients are added there.
     """
     import torch
 
+    if compute_device().type != "cuda":
+        return
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
