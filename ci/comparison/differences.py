@@ -11,7 +11,7 @@ from typing import Any
 
 IGNORED = ("seconds", "seconds_per_1000_images", "images_per_second", "peak_rss_gib", "id", "created", "timing")
 """Keys and columns that differ from run to run, or with the code's version by design."""
-_UNREAD = ("checkpoints", "superseded", "cache")  # moments of a run
+_UNREAD = ("checkpoints", "superseded", "cache", "readers")  # moments of a run; names that are secret, drawn anew
 
 
 def read(study: Path) -> dict[str, Any]:
@@ -110,7 +110,6 @@ def _hash(data: bytes) -> str:
 _READERS: dict[str, Callable[[Path], Iterator[tuple[str, Any]]]] = {
     "metrics.json": _of_json,
     "images.json": _of_json,
-    "study.json": _of_json,
     "metrics.jsonl": _of_losses,
     ".csv": _of_table,
     ".parquet": _of_table,
