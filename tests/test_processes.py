@@ -7,53 +7,44 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
+
+def by_two(*arguments):
+    """Run the command as `torchrun` and `accelerate launch` do."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "g2m_cli"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    line = [*launcher, *map(str, arguments)]
+    return subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=1200)
+
 
 def losses(run):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [row["loss"] for row in rows if "images_per_second" in row]
 
 
-@pytest.mark.slow
 def test_a_study_by_two_processes_is_the_study_of_one(phantom, study, briefly, tmp_path):
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "g2m_cli",
-        "run", phantom / "study.toml", "--out", tmp_path / "out", *briefly,
-        "--set", "gan.batch_size=16",
-    ]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-
-    def run():
-        return subprocess.run(
-            list(map(str, command)), env=environment, capture_output=True, text=True, check=False, timeout=1200
-        )
-
-    result = run()
+    out = tmp_path / "out"
+    command = ["run", phantom / "study.toml", "--out", out, *briefly, "--set", "gan.batch_size=16"]
+    result = by_two(*command)
     assert result.returncode == 0, result.stderr[-3000:]
-    assert result.stdout.count("--- data") + result.stderr.count("--- data") == 1  # one of them speaks
+    assert (result.stdout + result.stderr).count("--- data") == 1  # one of them speaks
     one, two = (
         {str(path.relative_to(root)) for path in root.rglob("*") if path.suffix in (".csv", ".parquet", ".html")}
-        for root in (study, tmp_path / "out")
+        for root in (study, out)
     )
     assert one == two
     for generator in ("encoders", "tissue"):
-        found, expected = (losses(root / "runs" / generator) for root in (tmp_path / "out", study))
+        found, expected = (losses(root / "runs" / generator) for root in (out, study))
         assert found == pytest.approx(expected, abs=1e-4), generator
 
-    again = run()
+    again = by_two(*command)
     assert again.returncode == 0, again.stderr[-3000:]
     assert "gan: unchanged, kept" in again.stderr + again.stdout
 
 
-@pytest.mark.slow
 def test_a_mistake_is_told_once_and_ends_all_processes(phantom, tmp_path):
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "g2m_cli",
-        "run", phantom / "absent.toml", "--out", tmp_path / "out", "--preset", "tiny",
-    ]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    result = subprocess.run(
-        list(map(str, command)), env=environment, capture_output=True, text=True, check=False, timeout=300
-    )
+    result = by_two("run", phantom / "absent.toml", "--out", tmp_path / "out", "--preset", "tiny")
     assert result.returncode != 0
     assert (result.stderr + result.stdout).count("absent.toml: ") == 1
     assert not (tmp_path / "out").exists()
