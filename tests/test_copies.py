@@ -7,7 +7,7 @@ import pytest
 PACKAGES = Path(__file__).parents[1] / "packages"
 
 
-@pytest.mark.parametrize("name", ["compiling.py", "frozen_features.py", "keyed_random.py"])
+@pytest.mark.parametrize("name", ["compiling.py", "frozen_features.py", "keyed_random.py", "replaced_folder.py"])
 def test_copies_are_identical(name):
     copies = sorted(PACKAGES.glob(f"*/src/*/{name}"))
     assert len(copies) > 1

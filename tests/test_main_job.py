@@ -122,14 +122,22 @@ def test_generated_images_have_one_index_row_each(study):
     assert (shuffled["spot"] != shuffled["prompt"]).mean() > 0.9
 
 
-def test_second_run_skips_what_is_done(study, phantom, run_g2m, briefly):
+def test_second_run_needs_no_options_and_skips_what_is_done(study, phantom, run_g2m):
     models = [study / "runs" / name / "model" for name in ("encoders", "gan", "tissue")]
     before = [path.stat().st_mtime_ns for path in models]
-    result = run_g2m("run", phantom / "study.toml", "--out", study, *briefly)
+    result = run_g2m("run", phantom / "study.toml", "--out", study)
     assert result.returncode == 0, result.stderr
     assert [path.stat().st_mtime_ns for path in models] == before
     assert result.stderr.count("unchanged, kept") == 18
     assert not (study / "superseded").exists()
+
+
+def test_a_later_question_starts_from_what_the_study_was_made_with(study, tmp_path, run_g2m):
+    result = run_g2m("interpret", "enrich", study, "--out", tmp_path / "sets")
+    assert result.returncode == 0, result.stderr
+    folders = tmp_path / "sets", study / "interpret" / "enrichment"
+    again, first = (json.loads((folder / "provenance.json").read_text()) for folder in folders)
+    assert again["id"] == first["id"]
 
 
 def test_changed_setting_redoes_what_depends_on_it_and_keeps_the_old(study, phantom, tmp_path, run_g2m, briefly):

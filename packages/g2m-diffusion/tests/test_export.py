@@ -4,7 +4,7 @@ import os
 import pytest
 import torch
 
-from g2m_diffusion import DiffusionSettings, DiffusionTask, ExpressionDiffusionPipeline
+from g2m_diffusion import DiffusionSettings, DiffusionTask, ExpressionDiffusionPipeline, replaced_folder
 
 
 @pytest.fixture
@@ -35,6 +35,27 @@ def test_the_umask_decides_who_may_read_a_model(task, tmp_path):
     files = [path for path in (tmp_path / "model").rglob("*") if path.is_file()]
     assert {oct(path.stat().st_mode & 0o777) for path in files} == {"0o640"}
     assert oct((tmp_path / "model").stat().st_mode & 0o777) == "0o750"
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_an_interrupted_replacement_leaves_the_old_or_the_new_model(
+    task, batch_from, tmp_path, monkeypatch, exchanged
+):
+    task.export(tmp_path / "model", {"which": "old"})
+    swap = replaced_folder._exchanged
+
+    def interrupted(*folders):
+        if exchanged:
+            swap(*folders)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(replaced_folder, "_exchanged", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        task.export(tmp_path / "model", {"which": "new"})
+    record = json.loads((tmp_path / "model/settings.json").read_text())
+    assert record["provenance"] == {"which": "new" if exchanged else "old"}
+    ExpressionDiffusionPipeline.from_pretrained(tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_folder_has_settings_provenance_and_a_card(task, micro, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from g2m_encoders import ContrastiveModel, ContrastiveTask, InputError
+from g2m_encoders import ContrastiveModel, ContrastiveTask, InputError, replaced_folder
 
 
 def outputs(model, toy):
@@ -110,6 +110,25 @@ def test_group_may_read_what_the_umask_allows(settings, tmp_path, toy):
     modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "model").iterdir()}
     assert set(modes.values()) == {0o640}, modes
     assert (tmp_path / "model").stat().st_mode & 0o777 == 0o750
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_an_interrupted_replacement_leaves_the_old_or_the_new_model(settings, tmp_path, monkeypatch, toy, exchanged):
+    old, new = (ContrastiveModel.build(settings, toy.GENES, seed=seed) for seed in (0, 1))
+    old.save_pretrained(tmp_path / "model")
+    swap = replaced_folder._exchanged
+
+    def interrupted(*folders):
+        if exchanged:
+            swap(*folders)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(replaced_folder, "_exchanged", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        new.save_pretrained(tmp_path / "model")
+    expected, found = (new if exchanged else old), ContrastiveModel.from_pretrained(tmp_path / "model")
+    assert all(torch.equal(value, found.state_dict()[name]) for name, value in expected.state_dict().items())
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 @pytest.mark.parametrize("frozen", [True, False])

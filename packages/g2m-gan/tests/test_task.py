@@ -3,7 +3,7 @@ import os
 import pytest
 import torch
 
-from g2m_gan import GanTask, InputError, StyleGanG, stages
+from g2m_gan import GanTask, InputError, StyleGanG, replaced_folder, stages
 from g2m_gan.config import GuidanceSettings, StageSettings
 
 STEPS = 5
@@ -237,6 +237,31 @@ def test_the_umask_decides_who_may_read_a_model(micro, small_features, small_gui
         os.umask(before)
     assert {oct(path.stat().st_mode & 0o777) for path in (tmp_path / "model").iterdir()} == {"0o640"}
     assert oct((tmp_path / "model").stat().st_mode & 0o777) == "0o750"
+
+
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_an_interrupted_replacement_leaves_the_old_or_the_new_model(
+    micro, small_features, small_guide, batch_from, tmp_path, monkeypatch, exchanged
+):
+    task = build(micro, small_features, small_guide)
+    task.export(tmp_path / "model")
+    conditions = batch_from(0)["embedding"]
+    old = task.sample(conditions, seed=0)
+    train(task, batch_from, 0, 2)
+    swap = replaced_folder._exchanged
+
+    def interrupted(*folders):
+        if exchanged:
+            swap(*folders)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(replaced_folder, "_exchanged", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        task.export(tmp_path / "model")
+    expected = task.sample(conditions, seed=0) if exchanged else old
+    images = StyleGanG.from_pretrained(tmp_path / "model").generate(conditions, torch.arange(16))
+    assert torch.equal(images.permute(0, 2, 3, 1), expected)
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_training_learns_to_follow_a_condition(micro, small_features, changed):

@@ -15,6 +15,7 @@ from g2m_cli.embeddings import embed, embeddings_record
 from g2m_cli.errors import InputError
 from g2m_cli.files import complete_or_absent, write_json
 from g2m_cli.generation import generate, generated_record
+from g2m_cli.kept_settings import KeptSettings, keep_settings
 from g2m_cli.processes import by_main_process
 from g2m_cli.stages.autoencoder import autoencoder_record, train_autoencoder
 from g2m_cli.stages.diffusion import diffusion_record, train_diffusion
@@ -34,16 +35,7 @@ DEMO_SPOTS = 160  # drawn by diffusion, which takes a GAN's time many times over
 
 
 def run_study(
-    manifest: Path,
-    out: Path,
-    *,
-    preset: str,
-    seed: int,
-    generators: Sequence[str] | None = None,
-    spots: int | None = None,
-    overrides: Sequence[str] = (),
-    workers: int = 1,
-    launch: Launch | None = None,
+    manifest: Path, out: Path, asked: KeptSettings, *, workers: int = 1, launch: Launch | None = None
 ) -> Path:
     """Take a study from its manifest to a report, and of a paper preset to the paper's tables and figures.
 
@@ -54,17 +46,10 @@ def run_study(
     out
         Folder of all artefacts. What is there and still fits is kept; what was made from other inputs or settings is
         moved to ``superseded/`` and made again.
-    preset
-        Row of every package's preset table.
-    seed
-        Seed of everything that is drawn.
-    generators
-        Of ``gan``, ``tissue``, ``sd``; by default those that belong to the preset.
-    spots
-        Diffusion models draw at most this many test spots, drawn at random; all by default.
-    overrides
-        ``STAGE.key=value``, the stage one of ``encoders``, ``gan``, ``tissue``, ``sd``, ``vae``, ``eval``,
-        ``interpret``, ``paper``.
+    asked
+        Preset, seed, generators (by default those that belong to the preset), how many test spots diffusion models
+        draw, and ``STAGE.key=value`` with STAGE one of ``encoders``, ``gan``, ``tissue``, ``sd``, ``vae``, ``eval``,
+        ``interpret``, ``paper``. Later commands of the study start from them.
     workers
         Sections of the dataset built at the same time.
     launch
@@ -79,7 +64,8 @@ def run_study(
     InputError
         For what a user can get wrong in manifest, files or settings; settings are checked before any work.
     """
-    settings = resolve_study(preset, seed=seed, generators=generators, overrides=overrides)
+    settings = resolve_study(asked.preset, seed=asked.seed, generators=asked.generators, overrides=asked.overrides)
+    spots = asked.spots
     check_batches(settings)
     check_splits(manifest)
     work = StudyRun(Study(out), settings, Artefacts(out), launch or Launch())
@@ -89,6 +75,7 @@ def run_study(
     def prepare() -> None:
         check_weights(settings, work.study)
         paper.check()
+        keep_settings(out, asked)
         work.build(manifest, workers=workers)
         genes.check_gene_sets()
 
@@ -271,4 +258,4 @@ def run_demo(directory: Path, *, seed: int, preset: str = "tiny", size: str = "d
             write_json(building / kept.name, wanted)
 
     by_main_process(simulate)
-    return run_study(phantom / "study.toml", directory, preset=preset, seed=seed, spots=DEMO_SPOTS)
+    return run_study(phantom / "study.toml", directory, KeptSettings(preset=preset, seed=seed, spots=DEMO_SPOTS))

@@ -74,6 +74,7 @@ def resolve(
     presets: Mapping[str, S],
     preset: str,
     *,
+    first: Sequence[str] = (),
     config: Path | None = None,
     overrides: Sequence[str] = (),
     seed: int = 0,
@@ -87,6 +88,8 @@ def resolve(
         The package's preset table.
     preset
         Name of the row to start from.
+    first
+        As ``overrides``, but applied before ``config``.
     config
         TOML file whose keys replace the preset's; a ``[loop]`` table sets the loop.
     overrides
@@ -105,17 +108,22 @@ def resolve(
         raise InputError(f"no preset {preset!r}{_nearest(preset, list(presets))}; there are: {', '.join(presets)}")
     row = presets[preset]
     values: dict[str, Any] = {**asdict(row), "loop": asdict(loop or loop_of(preset)), "seed": seed}  # type: ignore[call-overload]
+    _override(values, first)
     if config is not None:
         _merge(values, _read_toml(config), where=str(config), prefix="")
+    _override(values, overrides)
+    loop_values, seed_value = values.pop("loop"), values.pop("seed")
+    return RunSettings(
+        model=build(type(row), values), loop=build(LoopSettings, loop_values), seed=build(int, seed_value, "seed")
+    )
+
+
+def _override(values: dict[str, Any], overrides: Sequence[str]) -> None:
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator:
             raise InputError(f"--set {override}: expected key=value, for example --set batch_size=64")
         _assign(values, key.strip(), _parse(text.strip()), where=f"--set {override}")
-    loop_values, seed_value = values.pop("loop"), values.pop("seed")
-    return RunSettings(
-        model=build(type(row), values), loop=build(LoopSettings, loop_values), seed=build(int, seed_value, "seed")
-    )
 
 
 def build(cls: type[S], values: Any, where: str = "settings") -> S:

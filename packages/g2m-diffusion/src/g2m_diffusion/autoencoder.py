@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from g2m_diffusion.config import AutoencoderSettings
 from g2m_diffusion.errors import InputError
-from g2m_diffusion.files import complete_folder
 from g2m_diffusion.hub import from_hub
 from g2m_diffusion.moments import LOG_VARIANCE_RANGE, sample_posterior
+from g2m_diffusion.replaced_folder import replaced_folder
 from g2m_diffusion.schedule import learning_rate
 from g2m_diffusion.updates import Accelerator, Updates
 from g2m_diffusion.views import read_patches, turn
@@ -192,7 +192,7 @@ class AutoencoderTask:
             Anything JSON can hold about where the weights come from.
         """
         self.autoencoder.register_to_config(scaling_factor=self.scaling_factor, shift_factor=self.shift_factor)
-        with complete_folder(Path(directory)) as folder:
+        with replaced_folder(Path(directory)) as folder:
             self.autoencoder.save_pretrained(folder, safe_serialization=True)
             (folder / CARD).write_text(self._model_card(dict(provenance or {})))
 

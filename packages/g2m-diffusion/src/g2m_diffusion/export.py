@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from g2m_diffusion.config import DiffusionSettings
-from g2m_diffusion.files import complete_folder
 from g2m_diffusion.pipeline import ExpressionDiffusionPipeline
+from g2m_diffusion.replaced_folder import replaced_folder
 
 SETTINGS, CARD = "settings.json", "README.md"
 
@@ -30,7 +30,7 @@ def save_pipeline(
     provenance
         Anything JSON can hold about where the weights come from.
     """
-    with complete_folder(Path(directory)) as folder:
+    with replaced_folder(Path(directory)) as folder:
         pipeline.save_pretrained(folder, safe_serialization=True)
         record = {"settings": dataclasses.asdict(settings), "provenance": dict(provenance or {})}
         (folder / SETTINGS).write_text(json.dumps(record, indent=2, default=str) + "\n")

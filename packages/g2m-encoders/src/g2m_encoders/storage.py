@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from g2m_encoders.backbones import BackboneRecord, open_backbone, rebuild_backbo
 from g2m_encoders.config import EncoderSettings, settings_from_dict, settings_to_dict
 from g2m_encoders.errors import InputError
 from g2m_encoders.model import ContrastiveModel
+from g2m_encoders.replaced_folder import replaced_folder
 
 FORMAT = "g2m-encoders/1"
 
@@ -49,7 +48,6 @@ def save_model(model: ContrastiveModel, directory: Path, provenance: Mapping[str
         and (not directory.is_dir() or any(directory.iterdir()))
     ):
         raise InputError(f"{directory} exists and is not an encoder model; choose another folder")
-    directory.parent.mkdir(parents=True, exist_ok=True)
     state = {k: v.detach().cpu().contiguous() for k, v in model.state_dict().items()}
     config = {
         "format": FORMAT,
@@ -59,23 +57,11 @@ def save_model(model: ContrastiveModel, directory: Path, provenance: Mapping[str
         "versions": {"torch": torch.__version__, "timm": timm.__version__},
         "provenance": dict(provenance),
     }
-    scratch = directory.parent / f".{directory.name}-{os.getpid()}"
-    shutil.rmtree(scratch, ignore_errors=True)  # of a process that was killed
-    try:
-        scratch.mkdir()
-        (scratch / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-        save_file(state, scratch / "model.safetensors")
-        shutil.copymode(
-            scratch / "config.json", scratch / "model.safetensors"
-        )  # safetensors writes for the owner alone
-        (scratch / "genes.txt").write_text("".join(f"{gene}\n" for gene in model.genes))
-        (scratch / "README.md").write_text(write_card(model))
-        if directory.exists():
-            shutil.rmtree(directory)
-        scratch.rename(directory)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise
+    with replaced_folder(directory) as folder:
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        save_file(state, folder / "model.safetensors")
+        (folder / "genes.txt").write_text("".join(f"{gene}\n" for gene in model.genes))
+        (folder / "README.md").write_text(write_card(model))
 
 
 def load_model(directory: Path, *, backbone: str | Path | None = None, image: bool = True) -> ContrastiveModel:

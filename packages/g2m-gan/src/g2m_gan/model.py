@@ -2,8 +2,6 @@
 
 import dataclasses
 import json
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from g2m_gan.config import GanSettings
 from g2m_gan.errors import InputError
 from g2m_gan.generator import Generator
 from g2m_gan.noise import Stream, draw_normal
+from g2m_gan.replaced_folder import replaced_folder
 from g2m_gan.views import to_uint8
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
@@ -133,8 +132,6 @@ class StyleGanG(nn.Module):
         provenance
             Added to what the model holds already.
         """
-        target = Path(directory)
-        target.parent.mkdir(parents=True, exist_ok=True)
         config = {
             "format": FORMAT,
             "condition_dim": self.generator.condition_dim,
@@ -142,25 +139,11 @@ class StyleGanG(nn.Module):
             "settings": dataclasses.asdict(self.settings),
             "provenance": self.provenance | dict(provenance or {}),
         }
-        temporary = target.parent / f".{target.name}.{os.getpid()}"
-        shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
-        temporary.mkdir()
-        try:
+        with replaced_folder(Path(directory)) as folder:
             weights = {name: value.detach().cpu().contiguous() for name, value in self.generator.state_dict().items()}
-            save_file(weights, temporary / WEIGHTS, metadata={"format": "pt"})
-            (temporary / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
-            (temporary / CARD).write_text(_model_card(config, sum(w.numel() for w in self.generator.parameters())))
-            shutil.copymode(temporary / CONFIG, temporary / WEIGHTS)  # safetensors writes for the owner alone
-            if target.exists():
-                discarded = temporary.with_name(temporary.name + ".old")
-                target.rename(discarded)
-                temporary.rename(target)
-                shutil.rmtree(discarded)
-            else:
-                temporary.rename(target)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+            save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
+            (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+            (folder / CARD).write_text(_model_card(config, sum(w.numel() for w in self.generator.parameters())))
 
     @classmethod
     def from_pretrained(cls, directory: str | Path) -> "StyleGanG":

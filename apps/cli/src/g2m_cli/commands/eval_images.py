@@ -32,15 +32,15 @@ def images(
         Path | None,
         typer.Option(help="Folder to write; STUDY/images by default; an older one is moved to superseded/."),
     ] = None,
-    preset: options.Preset = "base",
+    preset: options.StudyPreset = None,
     set_: options.Set = None,
-    seed: options.Seed = 0,
+    seed: options.StudySeed = None,
 ) -> None:
     """Draw several images of every test spot and compare them with real patches: Table 1, every protocol by itself."""
-    from g2m_cli.settings import resolve
+    from g2m_cli.kept_settings import resolve_in_study
     from g2m_eval import PRESETS
 
-    settings = resolve(PRESETS, preset, overrides=set_ or (), seed=seed)
+    settings = resolve_in_study(study, "eval", PRESETS, preset=preset, overrides=set_ or (), seed=seed)
     from g2m_cli.evaluation.images import TEST, TRAIN, ImagesRequest, check_models, describe_images, score_images
     from g2m_cli.study import Study
 

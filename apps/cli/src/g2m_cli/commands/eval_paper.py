@@ -20,15 +20,15 @@ def paper(
     reader_study: Annotated[
         Path | None, typer.Option(help="Folder of `g2m eval study create`, with answers, for Table 2.")
     ] = None,
-    preset: options.Preset = "base",
+    preset: options.StudyPreset = None,
     set_: options.Set = None,
-    seed: options.Seed = 0,
+    seed: options.StudySeed = None,
 ) -> None:
     """Write Tables 1 to 3 and F.1 to F.3 and Figures 2, 3, C.1, D.1, E.1 for a study, with the published values."""
-    from g2m_cli.settings import resolve
+    from g2m_cli.kept_settings import resolve_in_study
     from g2m_eval import PRESETS
 
-    settings = resolve(PRESETS, preset, overrides=set_ or (), seed=seed)
+    settings = resolve_in_study(study, "eval", PRESETS, preset=preset, overrides=set_ or (), seed=seed)
     from g2m_cli.evaluation.paper import write_paper
     from g2m_cli.evaluation.paper_items import PaperStudy
     from g2m_cli.evaluation.space import models_at_hand

@@ -20,17 +20,17 @@ def space(
         Path | None, typer.Option(help="Folder to write; STUDY/space by default, where an older one is replaced.")
     ] = None,
     models: options.Models = None,
-    preset: options.Preset = "base",
+    preset: options.StudyPreset = None,
     set_: options.Set = None,
     config: options.Config = None,
-    seed: options.Seed = 0,
+    seed: options.StudySeed = None,
 ) -> None:
     """Cluster embeddings, name the clusters, compare them with sections and the truth, draw Figures 3, D.1 and E.1."""
-    from g2m_cli.settings import resolve
+    from g2m_cli.kept_settings import resolve_in_study
     from g2m_eval import PRESETS
 
     overrides = [*(set_ or ()), *([] if clusters is None else [f"space.clusters={clusters}"])]
-    settings = resolve(PRESETS, preset, config=config, overrides=overrides, seed=seed)
+    settings = resolve_in_study(study, "eval", PRESETS, preset=preset, config=config, overrides=overrides, seed=seed)
     from g2m_cli.evaluation.space import models_at_hand, write_space
     from g2m_cli.study import Study
 

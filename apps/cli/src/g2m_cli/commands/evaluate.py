@@ -23,15 +23,15 @@ def report(
         Path | None, typer.Option(help="Folder to write; STUDY/report by default, where an older one is replaced.")
     ] = None,
     models: options.Models = None,
-    preset: options.Preset = "base",
+    preset: options.StudyPreset = None,
     set_: options.Set = None,
-    seed: options.Seed = 0,
+    seed: options.StudySeed = None,
 ) -> None:
     """Write report.html, metrics.json and figures for a study's dataset, embeddings and generated images."""
-    from g2m_cli.settings import resolve
+    from g2m_cli.kept_settings import resolve_in_study
     from g2m_eval import PRESETS
 
-    settings = resolve(PRESETS, preset, overrides=set_ or (), seed=seed)
+    settings = resolve_in_study(study, "eval", PRESETS, preset=preset, overrides=set_ or (), seed=seed)
     from g2m_cli.evaluation.reporting import write_study_report
     from g2m_cli.models import drawn_models
     from g2m_cli.study import Study, read_seconds

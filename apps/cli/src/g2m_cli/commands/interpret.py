@@ -31,14 +31,19 @@ app = typer.Typer(help="Which genes tell clusters apart, and what they would cha
 
 
 def _resolve(
-    preset: str, config: Path | None, set_: list[str] | None, given: Mapping[str, object], seed: int = 0
+    study: Path,
+    preset: str | None,
+    config: Path | None,
+    set_: list[str] | None,
+    given: Mapping[str, object],
+    seed: int | None = None,
 ) -> RunSettings[InterpretationSettings]:
     """Resolve the settings; options of their own come after ``--set``, and None is not given."""
-    from g2m_cli.settings import resolve
+    from g2m_cli.kept_settings import resolve_in_study
     from g2m_interpret import PRESETS
 
     overrides = [*(set_ or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
-    return resolve(PRESETS, preset, config=config, overrides=overrides, seed=seed)
+    return resolve_in_study(study, "interpret", PRESETS, preset=preset, config=config, overrides=overrides, seed=seed)
 
 
 @app.command()
@@ -65,13 +70,13 @@ def attribute(
         Path | None,
         typer.Option(help="Folder to write; STUDY/interpret/attribution by default, where an older one is replaced."),
     ] = None,
-    preset: options.Preset = "base",
+    preset: options.StudyPreset = None,
     set_: options.Set = None,
     config: options.Config = None,
-    seed: options.Seed = 0,
+    seed: options.StudySeed = None,
 ) -> None:
     """Integrated gradients between clusters of the test spots: attributions.h5ad, genes.csv, figures, a page."""
-    settings = _resolve(preset, config, set_, {}, seed)
+    settings = _resolve(study, preset, config, set_, {}, seed)
     from g2m_cli.interpretation.attribution import parse_pairs, write_attribution
     from g2m_cli.interpretation.clusters import kind_of_clusters
     from g2m_cli.study import Study
@@ -105,12 +110,12 @@ def enrich(
         Path | None,
         typer.Option(help="Folder to write; STUDY/interpret/enrichment by default, where an older one is replaced."),
     ] = None,
-    preset: options.Preset = "base",
+    preset: options.StudyPreset = None,
     set_: options.Set = None,
     config: options.Config = None,
 ) -> None:
     """Gene sets among the top genes of each pair (gseapy prerank): enrichment.csv, terms.csv, figures, a page."""
-    settings = _resolve(preset, config, set_, {"enrichment.case": case, "enrichment.top_genes": top})
+    settings = _resolve(study, preset, config, set_, {"enrichment.case": case, "enrichment.top_genes": top})
     from g2m_cli.interpretation.enrichment import write_enrichment
     from g2m_cli.study import Study
 
@@ -146,10 +151,10 @@ def perturb(
         Path | None,
         typer.Option(help="Folder to write; STUDY/interpret/perturbations/NAME by default, replaced if it is there."),
     ] = None,
-    preset: options.Preset = "base",
+    preset: options.StudyPreset = None,
     set_: options.Set = None,
     config: options.Config = None,
-    seed: options.Seed = 0,
+    seed: options.StudySeed = None,
 ) -> None:
     """Redraw spots from edited expression with the same noise: pictures, changes.csv with intervals, a page."""
     if sum((knockout, fold is not None, doses)) != 1:
@@ -162,7 +167,7 @@ def perturb(
         "perturbation.renormalise": "true" if renormalise else None,
         "enrichment.case": case,
     }
-    settings = _resolve(preset, config, set_, given, seed)
+    settings = _resolve(study, preset, config, set_, given, seed)
     from g2m_cli.interpretation import perturbation_request as ask
     from g2m_cli.interpretation.perturbation import write_perturbation
     from g2m_cli.study import Study
@@ -228,10 +233,10 @@ def screen(
         Path | None,
         typer.Option(help="Folder to write; STUDY/interpret/screens/NAME by default, replaced if it is there."),
     ] = None,
-    preset: options.Preset = "base",
+    preset: options.StudyPreset = None,
     set_: options.Set = None,
     config: options.Config = None,
-    seed: options.Seed = 0,
+    seed: options.StudySeed = None,
 ) -> None:
     """Rank all genes by what their change would do to an image statistic, and redraw the first: screen.csv, a page.
 
@@ -249,7 +254,7 @@ def screen(
         "perturbation.renormalise": "true" if renormalise else None,
         "enrichment.case": case,
     }
-    settings = _resolve(preset, config, set_, given, seed)
+    settings = _resolve(study, preset, config, set_, given, seed)
     from g2m_cli.interpretation import screen_request as ask
     from g2m_cli.interpretation.perturbation_request import parse_where
     from g2m_cli.interpretation.screen import write_screen
@@ -301,13 +306,13 @@ def images(
         Path | None,
         typer.Option(help="Folder to write; STUDY/interpret/images/NAME by default, replaced if it is there."),
     ] = None,
-    preset: options.Preset = "base",
+    preset: options.StudyPreset = None,
     set_: options.Set = None,
     config: options.Config = None,
-    seed: options.Seed = 0,
+    seed: options.StudySeed = None,
 ) -> None:
     """Which genes move which image statistic, by gradient through the generator: genes.csv, figures, a page."""
-    settings = _resolve(preset, config, set_, {"perturbation.seeds": seeds}, seed)
+    settings = _resolve(study, preset, config, set_, {"perturbation.seeds": seeds}, seed)
     from g2m_cli.interpretation.images import ImagesRequest, write_images
     from g2m_cli.interpretation.perturbation_request import parse_where
     from g2m_cli.study import Study

@@ -21,6 +21,14 @@ Models = Annotated[
     typer.Option(help="Names below STUDY/generated, separated by commas; all of the present models by default."),
 ]
 Preset = Annotated[str, typer.Option(help="Row of the package's preset table: paper, paper-code, base, tiny.")]
+StudyPreset = Annotated[
+    str | None,
+    typer.Option(
+        help="Row of the package's preset table: paper, paper-code, base, tiny; by default what the study was made "
+        "with, overrides included.",
+        show_default=False,
+    ),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", help="key=value, dotted keys; given last, wins. Repeatable.", metavar="KEY=VALUE"),
@@ -28,6 +36,10 @@ Set = Annotated[
 Config = Annotated[Path | None, typer.Option(help="TOML file of settings that replace the preset's.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the resolved settings and stop.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything that is drawn.", min=0)]
+StudySeed = Annotated[
+    int | None,
+    typer.Option(help="Seed of everything that is drawn; the study's by default.", min=0, show_default=False),
+]
 Workers = Annotated[
     int,
     typer.Option(

@@ -14,7 +14,14 @@ from g2m_cli.console import say
 def run(
     study: Annotated[Path, typer.Argument(help="Study manifest (TOML).")],
     out: Annotated[Path, typer.Option(help="Folder of all artefacts; the report is OUT/report/report.html.")],
-    preset: options.Preset = "base",
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="Row of every package's preset table: paper, paper-code, base, tiny. By default base, or, of a study "
+            "that is there, all options that it was made with.",
+            show_default=False,
+        ),
+    ] = None,
     generators: Annotated[
         str | None,
         typer.Option(
@@ -35,7 +42,7 @@ def run(
             metavar="STAGE.KEY=VALUE",
         ),
     ] = None,
-    seed: options.Seed = 0,
+    seed: options.StudySeed = None,
     workers: options.Workers = 1,
     log_with: options.Trackers = "tensorboard",
     precision: options.Precision = "auto",
@@ -44,17 +51,19 @@ def run(
 
     Paper presets end with the paper's tables and figures, OUT/paper/report.html.
     """
+    from g2m_cli.kept_settings import KeptSettings, as_kept
     from g2m_cli.pipeline import run_study
     from g2m_cli.training import Launch
 
+    asked = KeptSettings(
+        generators=None if generators is None else tuple(generators.split(",")),
+        spots=spots,
+        overrides=tuple(set_ or ()),
+    )
     page = run_study(
         study,
         out,
-        preset=preset,
-        seed=seed,
-        generators=None if generators is None else generators.split(","),
-        spots=spots,
-        overrides=set_ or (),
+        as_kept(out, asked, preset=preset, seed=seed),
         workers=workers,
         launch=Launch(precision=precision, trackers=log_with),
     )
