@@ -11,6 +11,7 @@ import time
 import pytest
 
 STEPS = 20
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
 LOSSES_ONLY = ("images_per_second",)
 
 
@@ -44,6 +45,11 @@ def never_killed(command, tmp_path_factory, run_g2m):
     assert result.returncode == 0, result.stderr
     assert len(losses(run)) == STEPS
     return run
+
+
+def launched(processes):
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    return [*launcher, "-m", "g2m_cli"]
 
 
 def losses(run):
@@ -100,15 +106,33 @@ def test_run_killed_at_random_moments_ends_in_the_same_losses(command, never_kil
     assert losses(run) == losses(never_killed)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("first", [1, 2])
+def test_a_run_goes_on_with_another_number_of_processes(command, never_killed, tmp_path, run_g2m, first):
+    run = tmp_path / "run"
+    line = [*(launched(2) if first == 2 else [sys.executable, "-m", "g2m_cli"]), *map(str, command), "--out", str(run)]
+    process = subprocess.Popen(line, env=ONE_THREAD, start_new_session=True)
+    until = time.monotonic() + 120
+    while not list(run.glob("checkpoints/*/[0-9]*")) and time.monotonic() < until:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (run / "model").is_dir()
+    others = launched(2) if first == 1 else [sys.executable, "-m", "g2m_cli"]
+    result = subprocess.run(
+        [*others, *map(str, command), "--out", str(run)], env=ONE_THREAD, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    for expected, found in zip(losses(never_killed), losses(run), strict=True):
+        for name in expected.keys() - {"stage", "images_seen"}:
+            assert found[name] == pytest.approx(expected[name], abs=1e-5), (name, expected["images_seen"])
+
+
 @pytest.mark.parametrize("stage", ["gan", pytest.param("diffusion", marks=pytest.mark.slow)], indirect=True)
 def test_two_processes_compute_the_losses_of_one(command, never_killed, tmp_path):
     run = tmp_path / "run"
-    launched = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "g2m_cli",
-        *map(str, command), "--out", str(run),
-    ]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    result = subprocess.run(launched, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    line = [*launched(2), *map(str, command), "--out", str(run)]
+    result = subprocess.run(line, env=ONE_THREAD, capture_output=True, text=True, check=False, timeout=300)
     assert result.returncode == 0, result.stderr[-3000:]
 
     one, two = losses(never_killed), losses(run)

@@ -3,16 +3,17 @@ import json
 import pytest
 import torch
 
+from g2m_cli import device
 from g2m_cli.device import autocast, compute_device, resolve_precision, to_device
 from g2m_cli.errors import InputError
-from g2m_cli.training import precision_of
+from g2m_cli.training import Launch, precision_of
 
 
 @pytest.fixture
 def gpu(monkeypatch):
     """A GPU that computes in bfloat16, as far as anybody asks."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
 
 
 @pytest.fixture(autouse=True)
@@ -23,12 +24,14 @@ def no_launcher(monkeypatch):
 
 def test_a_cpu_computes_in_float32_unless_told_otherwise():
     assert [resolve_precision(word) for word in ("auto", "no", "bf16")] == ["no", "no", "bf16"]
+    with pytest.raises(InputError, match="fp16 needs a GPU"):
+        resolve_precision("fp16")
     assert compute_device() == torch.device("cpu")
 
 
 def test_a_gpu_computes_in_bfloat16_unless_told_otherwise(gpu, monkeypatch):
     assert [resolve_precision(word) for word in ("auto", "no", "fp16")] == ["bf16", "no", "fp16"]
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
     assert resolve_precision() == "no"
 
 
@@ -49,6 +52,28 @@ def test_the_launchers_word_is_heard_and_the_option_outvotes_it(monkeypatch):
         resolve_precision()
     with pytest.raises(InputError, match="--precision half: expected one of auto, no, bf16, fp16"):
         resolve_precision("half")
+
+
+def test_a_launcher_that_was_told_nothing_is_told_of(gpu, monkeypatch, capsys):
+    device._tell_of_the_launcher.cache_clear()
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "no")
+    assert [resolve_precision(), resolve_precision()] == ["no", "no"]
+    assert capsys.readouterr().err.count("--precision bf16") == 1
+    assert resolve_precision("no") == "no"  # asked for
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("launch", "message"),
+    [
+        (Launch(precision="bf17"), "--precision bf17"),
+        (Launch(trackers="tensorboard,tensorbored"), "--log-with tensorbored: expected none or some of .*tensorboard"),
+    ],
+)
+def test_what_training_would_refuse_is_refused_before(launch, message):
+    Launch(trackers="none").check()
+    with pytest.raises(InputError, match=message):
+        launch.check()
 
 
 def test_a_run_goes_on_in_the_precision_that_it_was_begun_in(tmp_path, monkeypatch):

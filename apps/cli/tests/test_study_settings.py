@@ -1,11 +1,14 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from g2m_cli.errors import InputError
 from g2m_cli.generation import Request
 from g2m_cli.models import family_of, label_of
+from g2m_cli.stages.autoencoder import autoencoder_record
 from g2m_cli.stages.diffusion import diffusion_record, of_study
+from g2m_cli.stages.gan import gan_record
 from g2m_cli.study_settings import check_batches, requests, resolve_study
 from g2m_diffusion import InputError as DiffusionInputError
 from g2m_eval import PaperSettings
@@ -75,6 +78,22 @@ def test_how_images_are_drawn_does_not_make_another_model(tmp_path):
 
     assert record("tissue.sampling.guidance=[1.0, 3.0]", "tissue.sampling.steps=9") == record()
     assert record("tissue.optimizer.lr=0.5") != record()
+
+
+def test_what_only_saves_memory_or_time_makes_no_other_model(tmp_path):
+    def record(stage, *overrides):
+        settings = resolve_study("base", seed=0, generators=["gan", "sd"], overrides=overrides)
+        if stage == "gan":
+            return gan_record(tmp_path, tmp_path, tmp_path, settings.gan)["id"]
+        return autoencoder_record(tmp_path, settings.autoencoder)["id"]
+
+    assert record("gan", "gan.micro_batch=32", "gan.compile=true") == record("gan") != record("gan", "gan.batch_size=8")
+    assert (
+        record("vae")
+        == autoencoder_record(
+            tmp_path, replace(of := resolve_study("base", seed=0).autoencoder, model=replace(of.model, micro_batch=2))
+        )["id"]
+    )
 
 
 def test_epochs_are_counted_in_the_training_pairs_of_the_study(tmp_path):

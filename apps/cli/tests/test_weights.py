@@ -150,6 +150,30 @@ def test_what_has_been_trained_needs_its_first_weights_no_more(offline, tmp_path
         check_weights(settings_of("base", "encoders.batch_size=64"), study)
 
 
+def test_a_download_that_breaks_off_is_told_beside_the_others(monkeypatch):
+    monkeypatch.setattr("g2m_encoders.hub.is_reachable", lambda: True)
+
+    class ProtocolError(Exception):
+        """Of a client library, and no error of the system."""
+
+    def fetch(online):
+        if online:
+            raise ProtocolError("peer closed connection\nand a trace")
+        raise InputError("absent")
+
+    with pytest.raises(InputError, match=r"fetching 'uni' broke off \(peer closed connection\); the same command"):
+        fetch_weights([Weights(purpose="phase 1's", name="uni", setting="image.backbone", fetch=fetch)])
+
+
+def test_other_data_need_the_first_weights_again(offline, tmp_path):
+    settings, study = settings_of("base"), Study(tmp_path)
+    (study.run("encoders") / "model").mkdir(parents=True)
+    record = {"settings": json.loads(json.dumps(learned(settings.encoders))), "parents": {"dataset": "of before"}}
+    (study.run("encoders") / "provenance.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match="1 of 1"):
+        check_weights(settings, study)
+
+
 def test_a_programming_error_is_not_taken_for_missing_weights():
     def broken(online):
         raise ValueError("a bug")

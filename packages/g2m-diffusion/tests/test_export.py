@@ -38,9 +38,7 @@ def test_the_umask_decides_who_may_read_a_model(task, tmp_path):
 
 
 @pytest.mark.parametrize("exchanged", [False, True])
-def test_an_interrupted_replacement_leaves_the_old_or_the_new_model(
-    task, batch_from, tmp_path, monkeypatch, exchanged
-):
+def test_an_interrupted_replacement_leaves_the_old_or_the_new_model(task, batch_from, tmp_path, monkeypatch, exchanged):
     task.export(tmp_path / "model", {"which": "old"})
     swap = replaced_folder._exchanged
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from g2m_cli.files import write_json
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+    from torch.nn import Module
 
     from g2m_cli.task import Task
 
@@ -28,7 +31,8 @@ def save_checkpoint(folder: Path, task: Task, accelerator: Accelerator, images_s
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
     accelerator.wait_for_everyone()
-    accelerator.save_state(str(partial / "accelerate"))
+    with _without_wrappers(accelerator):
+        accelerator.save_state(str(partial / "accelerate"))
     if accelerator.is_main_process:
         tensors, numbers = _split(task.state_dict())
         save_file(tensors, partial / "task.safetensors")
@@ -53,10 +57,29 @@ def load_checkpoint(folder: Path, task: Task, accelerator: Accelerator) -> int:
     complete = _complete(folder)
     if not complete:
         return 0
-    accelerator.load_state(str(complete[-1] / "accelerate"))
+    with _without_wrappers(accelerator):
+        accelerator.load_state(str(complete[-1] / "accelerate"))
     record = json.loads((complete[-1] / "task.json").read_text())
     task.load_state_dict(_join(load_file(complete[-1] / "task.safetensors"), record["numbers"]))
     return int(record["images_seen"])
+
+
+@contextmanager
+def _without_wrappers(accelerator: Accelerator) -> Iterator[None]:
+    """Name weights as the modules themselves do, so that another number of processes can go on from a checkpoint."""
+
+    def save(models: list[Module], weights: list[dict[str, Any]], _: str) -> None:
+        weights[:] = [accelerator.unwrap_model(model).state_dict() for model in models]
+
+    def load(models: list[Module], _: str) -> None:
+        models[:] = [accelerator.unwrap_model(model) for model in models]
+
+    hooks = accelerator.register_save_state_pre_hook(save), accelerator.register_load_state_pre_hook(load)
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def _complete(folder: Path) -> list[Path]:

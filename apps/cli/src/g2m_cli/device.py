@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import TYPE_CHECKING
 
+from g2m_cli.console import say
 from g2m_cli.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,20 +36,36 @@ def resolve_precision(asked: str = AUTO) -> str:
     Raises
     ------
     InputError
-        For another word, of the option or of the launcher.
+        For another word, of the option or of the launcher, or for fp16 without a GPU.
     """
     if asked not in PRECISIONS:
         raise InputError(f"--precision {asked}: expected one of {', '.join(PRECISIONS)}")
-    if asked != AUTO:
-        return asked
-    told = os.environ.get(_LAUNCHER, AUTO)
+    told = os.environ.get(_LAUNCHER, AUTO) if asked == AUTO else asked
     if told not in PRECISIONS:
         raise InputError(f"accelerate launch --mixed_precision {told}: expected no, bf16 or fp16; or give --precision")
-    if told != AUTO:
-        return told
+    on_gpu = compute_device().type == "cuda"
+    if told == "fp16" and not on_gpu:
+        raise InputError("precision fp16 needs a GPU, and none is used here; give --precision no or bf16")
+    if told == AUTO:
+        return "bf16" if on_gpu and _has_bf16() else NONE
+    if asked == AUTO and told == NONE and on_gpu and _has_bf16():
+        _tell_of_the_launcher()
+    return told
+
+
+def _has_bf16() -> bool:
+    """Whether the GPU computes in bf16 itself; others do it with float32, at no gain."""
     import torch
 
-    return "bf16" if compute_device().type == "cuda" and torch.cuda.is_bf16_supported() else NONE
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+@cache  # once, however many stages a command has
+def _tell_of_the_launcher() -> None:
+    say(
+        "float32, as `accelerate launch` says, which it also does when it was told nothing; this GPU computes in bf16: "
+        "--precision bf16, or --mixed_precision bf16 before -m"
+    )
 
 
 def compute_device() -> torch.device:

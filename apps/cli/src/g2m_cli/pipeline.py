@@ -66,9 +66,11 @@ def run_study(
     """
     settings = resolve_study(asked.preset, seed=asked.seed, generators=asked.generators, overrides=asked.overrides)
     spots = asked.spots
+    launch = launch or Launch()
+    launch.check()
     check_batches(settings)
     check_splits(manifest)
-    work = StudyRun(Study(out), settings, Artefacts(out), launch or Launch())
+    work = StudyRun(Study(out), settings, Artefacts(out), launch)
     genes = InterpretationStages(work.study, settings, work.artefacts)
     paper = PaperStages(work.study, settings, work.artefacts, limit=spots, precision=work.launch.precision)
 

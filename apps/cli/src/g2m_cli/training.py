@@ -41,6 +41,22 @@ class Launch:
     trackers: str = "tensorboard"
     """Where metrics go besides metrics.jsonl, separated by commas; or none."""
 
+    def check(self) -> None:
+        """Refuse what training would refuse, before hours are spent on what comes before it.
+
+        Raises
+        ------
+        InputError
+            For a precision or a tracker that is not there.
+        """
+        from accelerate.tracking import LOGGER_TYPE_TO_CLASS
+
+        resolve_precision(self.precision)
+        known = [str(name) for name in LOGGER_TYPE_TO_CLASS]
+        for name in self.trackers.split(","):
+            if name not in (*known, "none"):
+                raise InputError(f"--log-with {name}: expected none or some of {', '.join(known)}")
+
 
 def train_in(run: Path, record: dict[str, Any], launch: Launch, work: Callable[[Accelerator], Task]) -> Path:
     """Train in a run folder and give the folder of the exported model.
@@ -81,6 +97,7 @@ class run_in:  # noqa: N801 - used like a function: `with run_in(run, …) as (a
         from accelerate import Accelerator
         from accelerate.utils import InitProcessGroupKwargs
 
+        self.launch.check()
         trackers, precision = self.launch.trackers, precision_of(self.run, self.launch.precision)
         allow_tf32()
         self.accelerator = Accelerator(
@@ -107,6 +124,8 @@ class run_in:  # noqa: N801 - used like a function: `with run_in(run, …) as (a
         # not `end_training`, which would end the processes' connection too: the next stage of a study needs it
         for tracker in self.accelerator.trackers:
             tracker.finish()
+        # modules and what wraps them refer to each other: the next stage shall not find them still on the GPU
+        self.accelerator.free_memory()
         AcceleratorState._reset_state()  # the next stage may compute in another precision
         self._lock.__exit__(*error)
 

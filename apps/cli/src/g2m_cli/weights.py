@@ -14,8 +14,9 @@ from g2m_cli.console import track
 from g2m_cli.errors import InputError, is_user_error
 from g2m_cli.provenance import read_provenance
 from g2m_cli.run_folder import is_complete
-from g2m_cli.settings import RunSettings, learned
-from g2m_cli.study import Study
+from g2m_cli.settings import learned
+from g2m_cli.stages.gan import decisive
+from g2m_cli.study import Study, dataset_id
 from g2m_cli.study_settings import GAN, StudySettings
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ class Weights:
             if not is_user_error(error):
                 raise
             return str(error)
+        except Exception as error:  # of a connection that breaks, which each client library names otherwise
+            if not online:
+                raise
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            return f"fetching {self.name!r} broke off ({reason}); the same command goes on with what has arrived"
         return ""
 
 
@@ -67,17 +73,27 @@ def check_weights(settings: StudySettings, study: Study | None = None) -> None:
     """
     wanted = study_weights(settings)
     if study is not None:
-        stages: dict[str, RunSettings[Any]] = {GAN: settings.gan}
-        if not settings.encoders.model.image.frozen:  # a frozen backbone is named by the model, not part of it
-            stages["encoders"] = settings.encoders
-        done = tuple(f"{stage}." for stage, asked in stages.items() if _has_learned(study.run(stage), asked))
+        done = tuple(f"{stage}." for stage in _done(settings, study))
         wanted = [weights for weights in wanted if not weights.setting.startswith(done)]
     fetch_weights(wanted)
 
 
-def _has_learned(run: Path, settings: RunSettings[Any]) -> bool:
-    record = read_provenance(run) or {}
-    return is_complete(run) and record.get("settings") == json.loads(json.dumps(learned(settings), default=str))
+def _done(settings: StudySettings, study: Study) -> list[str]:
+    """Name the stages that are kept as far as is known before the dataset is looked at, and that need no weights."""
+    if not _has_learned(study, "encoders", learned(settings.encoders)):
+        return []
+    kept = [] if settings.encoders.model.image.frozen else ["encoders"]  # a frozen backbone is no part of the model
+    return [*kept, GAN] if _has_learned(study, GAN, decisive(settings.gan)) else kept
+
+
+def _has_learned(study: Study, stage: str, asked: dict[str, Any]) -> bool:
+    record = read_provenance(study.run(stage)) or {}
+    same_data = record.get("parents", {}).get("dataset") == dataset_id(study.dataset)
+    return (
+        is_complete(study.run(stage))
+        and same_data
+        and record.get("settings") == json.loads(json.dumps(asked, default=str))
+    )
 
 
 def fetch_weights(wanted: Sequence[Weights]) -> None:

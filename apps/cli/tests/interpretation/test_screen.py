@@ -37,12 +37,17 @@ def painted(with_truth, monkeypatch):
     encoders = ContrastiveModel.from_pretrained("")
     encoders.settings = SimpleNamespace(embedding_dim=4)
     encoders.device = torch.device("cpu")
-    encoders.embed_image = lambda images: images.mean(dim=(2, 3))
     weight = torch.zeros(4, 40)
     weight[0, [encoders.genes.index(f"Gene{number}") for number in range(10)]] = 0.02
     encoders.expression = torch.nn.Linear(40, 4, bias=False)
     encoders.expression.weight = torch.nn.Parameter(weight)
-    monkeypatch.setattr("g2m_encoders.ContrastiveModel.from_pretrained", lambda folder, **_: encoders)
+
+    def opened(folder, image=True):
+        """As the real one: without its image side it embeds no image."""
+        encoders.embed_image = (lambda images: images.mean(dim=(2, 3))) if image else None
+        return encoders
+
+    monkeypatch.setattr("g2m_encoders.ContrastiveModel.from_pretrained", opened)
     monkeypatch.setattr("g2m_cli.generators.open_generator", lambda folder: Painter())
     (with_truth.run("gan") / "model").mkdir(parents=True)
     truth = with_truth.dataset / "truth"

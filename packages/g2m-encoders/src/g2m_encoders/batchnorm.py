@@ -26,7 +26,9 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         activated: Tensor = self.act(self.drop(normalized))
         return activated
 
-    def _normalize_globally(self, x: Tensor) -> Tensor:
+    def _normalize_globally(self, given: Tensor) -> Tensor:
+        # sums over a batch need more digits than autocast's types have
+        x = given.to(torch.promote_types(given.dtype, torch.float32))
         count = x.numel() // x.shape[1] * world_size()
         mean = add_over_processes(x.sum(dim=(0, 2, 3))) / count
         centred = x - mean[None, :, None, None]
@@ -41,7 +43,7 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
         normalized = centred * scale[None, :, None, None]
         if self.affine:
             normalized = normalized * self.weight[None, :, None, None] + self.bias[None, :, None, None]
-        return normalized
+        return normalized.to(given.dtype)
 
 
 def make_batch_norm_global(module: nn.Module) -> nn.Module:

@@ -100,7 +100,7 @@ def write_images(
     target = out or study.root / "interpret" / "images" / request.name
     check_replaceable(target, "images")
     spots = open_dataset(study.dataset, split="test")
-    models = Models.open(study, request.model)
+    models = Models.open(study, request.model, image=bool(request.towards))
     own = settings.model.perturbation
     chosen = choose_target(study, models, spots, request, seeds=own.seeds, seed=settings.seed)
     statistics = surrogates(models, chosen, request.statistics)

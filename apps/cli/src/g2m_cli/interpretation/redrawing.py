@@ -37,8 +37,8 @@ class Models:
     generator: Generator
 
     @classmethod
-    def open(cls, study: Study, name: str) -> Models:
-        """Read them.
+    def open(cls, study: Study, name: str, *, image: bool = False) -> Models:
+        """Read them; the encoders' image side, which needs the backbone, only where it is asked for.
 
         Raises
         ------
@@ -53,7 +53,7 @@ class Models:
         if name == "encoders" or not folder.is_dir():
             there = sorted({path.parent.name for path in study.run("").glob("*/model")} - {"encoders", "vae"})
             raise InputError(f"--model {name}: no generator of this name; there are: {', '.join(there) or 'none'}")
-        encoders = ContrastiveModel.from_pretrained(study.run("encoders") / "model", image=False)
+        encoders = ContrastiveModel.from_pretrained(study.run("encoders") / "model", image=image)
         encoders = encoders.to(compute_device()).eval().requires_grad_(False)
         generator = open_generator(folder)
         if generator.condition_dim != encoders.settings.embedding_dim:

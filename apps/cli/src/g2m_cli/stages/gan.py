@@ -100,7 +100,12 @@ def gan_record(
         "embeddings": embeddings_id(embeddings_file),
         "encoders": model_id(encoder_folder),
     }
-    return provenance("gan", learned(settings), parents)
+    return provenance("gan", decisive(settings), parents)
+
+
+def decisive(settings: RunSettings[GanSettings]) -> dict[str, Any]:
+    """Give the settings that decide what is learned: not those that only save memory or time."""
+    return {key: value for key, value in learned(settings).items() if key not in ("micro_batch", "compile")}
 
 
 def feature_network(name: str, encoder: ContrastiveModel) -> nn.Module:
