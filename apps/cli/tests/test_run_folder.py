@@ -50,3 +50,17 @@ def test_precision_does_not_change_on_the_way(tmp_path):
         claim(tmp_path, {**record, "precision": "bf16"})
     (tmp_path / "model").mkdir()
     claim(tmp_path, {**record, "precision": "bf16"})
+
+
+@pytest.mark.parametrize("damage", ["", '{"id": "ab', None])
+def test_a_run_whose_provenance_is_lost_or_cut_short_is_not_taken_for_another(tmp_path, damage):
+    record = provenance("gan", {"lr": 1}, {"dataset": "a"})
+    claim(tmp_path, record)
+    (tmp_path / "metrics.jsonl").touch()
+    file = tmp_path / "provenance.json"
+    file.unlink() if damage is None else file.write_text(damage)
+    with pytest.raises(
+        InputError, match=r"provenance.json is missing or damaged.*; put it back, or name another --out"
+    ):
+        claim(tmp_path, record)
+    assert (file.read_text() if damage is not None else None) == damage

@@ -58,6 +58,11 @@ def claim(run: Path, record: Mapping[str, Any]) -> None:
         Names the settings and parents in which the folder's run differs.
     """
     existing = read_provenance(run)
+    if existing is None and has_begun(run):
+        raise InputError(
+            f"{run}: something was trained here, but {FILE} is missing or damaged, so what it was is not known; put it "
+            "back, or name another --out"
+        )
     if existing is not None and not has_begun(run):
         # refused before its first step: nothing here is worth keeping
         shutil.rmtree(run / "cache", ignore_errors=True)
