@@ -48,9 +48,21 @@ def g2m(*arguments, timeout=300, **environment):
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout, env=variables)
 
 
+def by_two(*arguments):
+    """The command as `torchrun` and `accelerate launch` start it, in two processes on the CPU: line and environment."""
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "g2m_cli"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    return {"args": [*launcher, *map(str, arguments)], "env": environment}
+
+
 @pytest.fixture(scope="session")
 def run_g2m():
     return g2m
+
+
+@pytest.fixture(scope="session", name="by_two")
+def by_two_fixture():
+    return by_two
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ import time
 import pytest
 
 STEPS = 20
-ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
 LOSSES_ONLY = ("images_per_second",)
 
 
@@ -47,11 +46,6 @@ def never_killed(command, tmp_path_factory, run_g2m):
     return run
 
 
-def launched(processes):
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    return [*launcher, "-m", "g2m_cli"]
-
-
 def losses(run):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     return [
@@ -80,10 +74,13 @@ def rows_written(run):
         return 0
 
 
+def by_one(*arguments):
+    line = [sys.executable, "-m", "g2m_cli", *map(str, arguments)]
+    return {"args": line, "env": {**os.environ, "OMP_NUM_THREADS": "1"}}
+
+
 def start(command, run):
-    line = [sys.executable, "-m", "g2m_cli", *map(str, command), "--out", str(run)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(line, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return subprocess.Popen(**by_one(*command, "--out", run), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def test_killed_run_ends_in_the_same_losses_bit_for_bit(stage, command, never_killed, tmp_path, run_g2m):
@@ -108,20 +105,17 @@ def test_run_killed_at_random_moments_ends_in_the_same_losses(command, never_kil
 
 @pytest.mark.slow
 @pytest.mark.parametrize("first", [1, 2])
-def test_a_run_goes_on_with_another_number_of_processes(command, never_killed, tmp_path, run_g2m, first):
+def test_a_run_goes_on_with_another_number_of_processes(command, never_killed, tmp_path, by_two, first):
     run = tmp_path / "run"
-    line = [*(launched(2) if first == 2 else [sys.executable, "-m", "g2m_cli"]), *map(str, command), "--out", str(run)]
-    process = subprocess.Popen(line, env=ONE_THREAD, start_new_session=True)
+    before, after = (by_one, by_two) if first == 1 else (by_two, by_one)
+    process = subprocess.Popen(**before(*command, "--out", run), start_new_session=True)
     until = time.monotonic() + 120
     while not list(run.glob("checkpoints/*/[0-9]*")) and time.monotonic() < until:
         time.sleep(0.01)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (run / "model").is_dir()
-    others = launched(2) if first == 1 else [sys.executable, "-m", "g2m_cli"]
-    result = subprocess.run(
-        [*others, *map(str, command), "--out", str(run)], env=ONE_THREAD, capture_output=True, text=True, check=False
-    )
+    result = subprocess.run(**after(*command, "--out", run), capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
     for expected, found in zip(losses(never_killed), losses(run), strict=True):
         for name in expected.keys() - {"stage", "images_seen"}:
@@ -129,10 +123,9 @@ def test_a_run_goes_on_with_another_number_of_processes(command, never_killed, t
 
 
 @pytest.mark.parametrize("stage", ["gan", pytest.param("diffusion", marks=pytest.mark.slow)], indirect=True)
-def test_two_processes_compute_the_losses_of_one(command, never_killed, tmp_path):
+def test_two_processes_compute_the_losses_of_one(command, never_killed, tmp_path, by_two):
     run = tmp_path / "run"
-    line = [*launched(2), *map(str, command), "--out", str(run)]
-    result = subprocess.run(line, env=ONE_THREAD, capture_output=True, text=True, check=False, timeout=300)
+    result = subprocess.run(**by_two(*command, "--out", run), capture_output=True, text=True, check=False, timeout=300)
     assert result.returncode == 0, result.stderr[-3000:]
 
     one, two = losses(never_killed), losses(run)

@@ -1,21 +1,18 @@
 """A whole study by two processes: they train together, and one of them does the rest."""
 
 import json
-import os
 import subprocess
-import sys
 
 import pytest
 
 pytestmark = pytest.mark.slow
 
 
-def by_two(*arguments):
-    """Run the command as `torchrun` and `accelerate launch` do."""
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "g2m_cli"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    line = [*launcher, *map(str, arguments)]
-    return subprocess.run(line, env=environment, capture_output=True, text=True, check=False, timeout=1200)
+@pytest.fixture
+def run_by_two(by_two):
+    return lambda *arguments: subprocess.run(
+        **by_two(*arguments), capture_output=True, text=True, check=False, timeout=1200
+    )
 
 
 def losses(run):
@@ -23,10 +20,10 @@ def losses(run):
     return [row["loss"] for row in rows if "images_per_second" in row]
 
 
-def test_a_study_by_two_processes_is_the_study_of_one(phantom, study, briefly, tmp_path):
+def test_a_study_by_two_processes_is_the_study_of_one(phantom, study, briefly, tmp_path, run_by_two):
     out = tmp_path / "out"
     command = ["run", phantom / "study.toml", "--out", out, *briefly, "--set", "gan.batch_size=16"]
-    result = by_two(*command)
+    result = run_by_two(*command)
     assert result.returncode == 0, result.stderr[-3000:]
     assert (result.stdout + result.stderr).count("--- data") == 1  # one of them speaks
     one, two = (
@@ -38,13 +35,13 @@ def test_a_study_by_two_processes_is_the_study_of_one(phantom, study, briefly, t
         found, expected = (losses(root / "runs" / generator) for root in (out, study))
         assert found == pytest.approx(expected, abs=1e-4), generator
 
-    again = by_two(*command)
+    again = run_by_two(*command)
     assert again.returncode == 0, again.stderr[-3000:]
     assert "gan: unchanged, kept" in again.stderr + again.stdout
 
 
-def test_a_mistake_is_told_once_and_ends_all_processes(phantom, tmp_path):
-    result = by_two("run", phantom / "absent.toml", "--out", tmp_path / "out", "--preset", "tiny")
+def test_a_mistake_is_told_once_and_ends_all_processes(phantom, tmp_path, run_by_two):
+    result = run_by_two("run", phantom / "absent.toml", "--out", tmp_path / "out", "--preset", "tiny")
     assert result.returncode != 0
     assert (result.stderr + result.stdout).count("absent.toml: ") == 1
     assert not (tmp_path / "out").exists()

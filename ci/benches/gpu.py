@@ -21,10 +21,10 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
+from benches._commit import ROOT, checked_out, python_path
 from benches._figure import Figure, run_measured
 from benches._gpu_steps import STEPS
 
-ROOT = Path(__file__).resolve().parents[2]
 PEAK_BF16 = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12}  # dense, of NVIDIA's data sheets
 MOST_KERNELS = {"gan 64 px": 3000, "gan 128 px": 3000}
 TIMES_BEFORE = {"gan 64 px": 5.0, "gan 128 px": 5.0}
@@ -51,7 +51,8 @@ def measure(arguments: list[str]) -> list[Figure]:
         print("no GPU here: the steps are counted on one that is not there", file=sys.stderr)
         return [figure for name in names for figure in count(name)]
     figures = demo() if chosen.demo else []
-    with other_commit(chosen.against) as before:
+    with contextlib.ExitStack() as stack:
+        before = stack.enter_context(checked_out(chosen.against)) if chosen.against else None
         for name in names:
             figures += compare(name, chosen, before)
     return figures
@@ -104,7 +105,7 @@ def in_a_process(name: str, recipe: str, chosen: Any, code: Path | None = None) 
     line = [sys.executable, str(ROOT / "ci" / "bench"), "gpu", "--one", name, recipe, "--steps", str(chosen.steps)]
     environment = {**os.environ, "G2M_BENCH": "inside"}
     if code is not None:
-        environment["PYTHONPATH"] = os.pathsep.join(map(str, [*code.glob("packages/*/src"), code / "apps/cli/src"]))
+        environment["PYTHONPATH"] = python_path(code)
     ended = subprocess.run(
         line + ["--small"] * chosen.small, env=environment, stdout=subprocess.PIPE, text=True, check=code is None
     )
@@ -152,21 +153,6 @@ def wait(gpu: bool) -> None:
         import torch
 
         torch.cuda.synchronize()
-
-
-@contextlib.contextmanager
-def other_commit(reference: str | None) -> Any:
-    """Check a commit out beside this one."""
-    if reference is None:
-        yield None
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        where = Path(folder) / "before"
-        subprocess.run(["git", "worktree", "add", "--detach", str(where), reference], cwd=ROOT, check=True)
-        try:
-            yield where
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", str(where)], cwd=ROOT, check=True)
 
 
 def demo() -> list[Figure]:

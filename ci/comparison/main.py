@@ -7,15 +7,15 @@ import subprocess
 import sys
 import tempfile
 from argparse import ArgumentParser
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from pathlib import Path
 
+from benches._commit import ROOT, checked_out
+
 from comparison.differences import differences, read
 from comparison.study import run
 
-ROOT = Path(__file__).resolve().parents[2]
 _SHOWN = 60
 
 
@@ -34,7 +34,7 @@ def main() -> int:
         phantom = simulated(folder / "phantom")
         with ThreadPoolExecutor() as pool:
             ended = {
-                name: pool.submit(run, code, phantom, made(folder / name) / "study", folder / name / "log")
+                name: pool.submit(run, code, phantom, folder / name / "study", folder / name / "log")
                 for name, code in codes.items()
             }
         failed = [name for name in codes if ended[name].result()]
@@ -61,27 +61,9 @@ def told(found: list[str], expected: list[str], compared: int) -> int:
     return int(bool(others))
 
 
-@contextlib.contextmanager
-def checked_out(ref: str) -> Iterator[Path]:
-    """Give a worktree of a commit, for as long as it is needed."""
-    with tempfile.TemporaryDirectory(prefix="g2m-ref-") as folder:
-        tree = Path(folder) / "tree"
-        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(tree), ref], cwd=ROOT, check=True)
-        try:
-            yield tree
-        finally:
-            subprocess.run(["git", "worktree", "remove", "--force", str(tree)], cwd=ROOT, check=True)
-
-
 def simulated(phantom: Path) -> Path:
     """Give the phantom that both study, by the working tree's simulator."""
     if not phantom.is_dir():
         command = [sys.executable, "-m", "g2m_cli", "data", "simulate", str(phantom), "--preset", "tiny"]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return phantom
-
-
-def made(folder: Path) -> Path:
-    """Make a folder unless it is there."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

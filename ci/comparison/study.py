@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from benches._commit import python_path
+
 SETTINGS = (
     "encoders.total_images=128",
     "encoders.batch_size=16",
@@ -80,8 +82,8 @@ def commands(phantom: Path, study: Path) -> list[list[str]]:
 
 def run(code: Path, phantom: Path, study: Path, log: Path) -> int:
     """Run the study with the packages below ``code``; what is there and unchanged is kept. Give the exit status."""
-    paths = [*sorted(code.glob("packages/*/src")), code / "apps" / "cli" / "src"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths)), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": python_path(code), "OMP_NUM_THREADS": "1"}
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as file:
         for command in commands(phantom, study):
             print("$ g2m", *command, file=file, flush=True)

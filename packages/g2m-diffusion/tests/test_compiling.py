@@ -50,6 +50,6 @@ def test_what_can_be_compiled_is(monkeypatch):
     calls = []
     module = torch.nn.Linear(2, 2)
     monkeypatch.setattr(module, "compile", lambda: calls.append("compiled"))
-    assert compile_or_not(module, "cpu")
+    assert compile_or_not([module], "cpu")
     assert calls == ["compiled"]
     assert torch._dynamo.config.suppress_errors

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from g2m_cli.console import say
 from g2m_cli.errors import InputError
 from g2m_cli.files import write_json
-from g2m_cli.settings import RunSettings, resolve
+from g2m_cli.settings import RunSettings, build, resolve
 
 FILE = "settings.json"
 DEFAULT_PRESET = "base"
@@ -49,18 +49,10 @@ def kept_settings(root: Path) -> KeptSettings | None:
         If the file is damaged.
     """
     try:
-        kept = json.loads((root / FILE).read_text())
-        generators = kept["generators"]
-        return KeptSettings(
-            preset=str(kept["preset"]),
-            seed=int(kept["seed"]),
-            generators=None if generators is None else tuple(generators),
-            spots=kept["spots"],
-            overrides=tuple(kept["overrides"]),
-        )
+        return build(KeptSettings, json.loads((root / FILE).read_text()))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except ValueError as error:
         raise InputError(f"{root / FILE}: damaged ({error}); `g2m run` writes it again") from None
 
 
@@ -96,13 +88,14 @@ def resolve_in_study(
     InputError
         As `resolve` does.
     """
-    kept = kept_settings(root) or KeptSettings()
+    made_with = kept_settings(root)
+    kept = made_with or KeptSettings()
     told = [
         f"--{name} {asked} (the study's: {own})"
         for name, asked, own in (("preset", preset, kept.preset), ("seed", seed, kept.seed))
         if asked is not None and asked != own
     ]
-    if told and (root / FILE).is_file():
+    if told and made_with is not None:
         say(f"other settings than {root} was made with: {', '.join(told)}")
     return resolve(
         presets,
@@ -128,8 +121,7 @@ def as_kept(root: Path, asked: KeptSettings, *, preset: str | None, seed: int | 
     """
     kept = kept_settings(root)
     if preset is not None or kept is None:
-        values: dict[str, Any] = {**asdict(asked), "preset": preset or DEFAULT_PRESET, "seed": seed or 0}
-        return KeptSettings(**values)
+        return replace(asked, preset=preset or DEFAULT_PRESET, seed=seed or 0)
     return KeptSettings(
         preset=kept.preset,
         seed=kept.seed if seed is None else seed,

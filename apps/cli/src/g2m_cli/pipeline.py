@@ -66,13 +66,13 @@ def run_study(
     """
     settings = resolve_study(asked.preset, seed=asked.seed, generators=asked.generators, overrides=asked.overrides)
     spots = asked.spots
-    launch = launch or Launch()
-    launch.check()
     check_batches(settings)
     check_splits(manifest)
+    launch = launch or Launch()
+    launch.check()  # last, for it needs torch
     work = StudyRun(Study(out), settings, Artefacts(out), launch)
     genes = InterpretationStages(work.study, settings, work.artefacts)
-    paper = PaperStages(work.study, settings, work.artefacts, limit=spots, precision=work.launch.precision)
+    paper = PaperStages(work.study, settings, work.artefacts, limit=spots, precision=launch.precision)
 
     def prepare() -> None:
         check_weights(settings, work.study)

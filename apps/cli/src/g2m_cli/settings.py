@@ -65,9 +65,9 @@ def loop_of(preset: str) -> LoopSettings:
     return LOOPS.get(preset, LoopSettings())
 
 
-def learned(settings: RunSettings[Any]) -> dict[str, Any]:
-    """Give the settings that decide a result: all but how the run is watched."""
-    return {key: value for key, value in settings.to_dict().items() if key != "loop"}
+def learned(settings: RunSettings[Any], *, without: Sequence[str] = ()) -> dict[str, Any]:
+    """Give the settings that decide a result: all but how the run is watched, and ``without`` what decides nothing."""
+    return {key: value for key, value in settings.to_dict().items() if key not in ("loop", *without)}
 
 
 def resolve(

@@ -106,7 +106,7 @@ class DiffusionTask:
         if accelerator.device.type == "cuda":
             self.denoiser.to(memory_format=torch.channels_last)  # what its convolutions would reorder to, every time
         if self.settings.denoiser.compile:
-            compile_or_not(self.denoiser.unet, accelerator.device)
+            compile_or_not([self.denoiser.unet], accelerator.device)
         self.updates.prepare(accelerator)
         self.ema.module.to(accelerator.device)
         if isinstance(self.codec, LatentCodec):

@@ -1,27 +1,28 @@
 """`torch.compile` where it can be had."""
 
 import warnings
+from collections.abc import Iterable
 
 import torch
 from torch import nn
 
 
-def compile_or_not(module: nn.Module, device: torch.device | str) -> bool:
-    """Have a module compiled at its first call, if a small function can be; its names and weights stay as they are.
+def compile_or_not(modules: Iterable[nn.Module], device: torch.device | str) -> bool:
+    """Have modules compiled at their first call, if a small function can be; names and weights stay as they are.
 
-    Without a C compiler, or on a device that no kernels can be written for, it runs as ever and a warning says why. A
-    part of it that cannot be compiled runs as ever, too, and PyTorch says so.
+    Without a C compiler, or on a device that no kernels can be written for, they run as ever and a warning says why. A
+    part that cannot be compiled runs as ever, too, and PyTorch says so.
 
     Parameters
     ----------
-    module
+    modules
         In use from now on.
     device
-        Where it will compute.
+        Where they will compute.
 
     Returns
     -------
-    Whether it will be compiled.
+    Whether they will be compiled.
     """
     try:
         tried = torch.ones(8, device=device, requires_grad=True)
@@ -31,7 +32,8 @@ def compile_or_not(module: nn.Module, device: torch.device | str) -> bool:
         warnings.warn(f"runs uncompiled: torch.compile fails on {device} ({reason})", stacklevel=2)
         return False
     torch._dynamo.config.suppress_errors = True
-    module.compile()
+    for module in modules:
+        module.compile()
     return True
 
 

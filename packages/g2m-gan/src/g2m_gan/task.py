@@ -152,8 +152,7 @@ class GanTask:
             for group in (*self.generator_optimizer.param_groups, *self.discriminator_optimizer.param_groups):
                 group |= {"fused": True, "foreach": False}  # one kernel for all parameters
         if self.settings.compile:
-            for module in (self.generator, *self.discriminator.heads):
-                compile_or_not(module, accelerator.device)
+            compile_or_not([self.generator, *self.discriminator.heads], accelerator.device)
         (
             self._parallel_generator,
             self._parallel_discriminator,

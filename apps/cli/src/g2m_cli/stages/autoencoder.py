@@ -62,5 +62,5 @@ def _train(
 
 def autoencoder_record(dataset_folder: Path, settings: RunSettings[AutoencoderSettings]) -> dict[str, Any]:
     """Describe the autoencoder that this dataset and these settings give."""
-    decisive = {key: value for key, value in learned(settings).items() if key != "micro_batch"}  # memory alone
+    decisive = learned(settings, without=("micro_batch",))  # which decides memory alone
     return provenance("autoencoder", decisive, {"dataset": dataset_id(dataset_folder)})

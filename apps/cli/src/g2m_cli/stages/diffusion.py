@@ -225,7 +225,7 @@ def diffusion_record(
     parents |= weights_ids(chosen.model)
     if autoencoder is not None and model_id(autoencoder):
         parents["autoencoder"] = model_id(autoencoder)
-    decisive = {key: value for key, value in learned(chosen).items() if key not in _DECIDES_NOTHING}
+    decisive = learned(chosen, without=_DECIDES_NOTHING)
     decisive["denoiser"] = {
         key: value for key, value in decisive["denoiser"].items() if key not in ("gradient_checkpointing", "compile")
     }

@@ -105,7 +105,7 @@ def gan_record(
 
 def decisive(settings: RunSettings[GanSettings]) -> dict[str, Any]:
     """Give the settings that decide what is learned: not those that only save memory or time."""
-    return {key: value for key, value in learned(settings).items() if key not in ("micro_batch", "compile")}
+    return learned(settings, without=("micro_batch", "compile"))
 
 
 def feature_network(name: str, encoder: ContrastiveModel) -> nn.Module:
